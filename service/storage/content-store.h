@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Images and kernels, stored once under the SHA-256 of their content, read-only.
+ *
+ * A store is a directory of the managed root: "images" or "kernels". An entry is a directory
+ * ID/ with the file "content" (kernels also "modules.cpio") and "meta.json". It is built as a
+ * hidden directory and renamed into place, so that a half-built entry is never seen; left-overs
+ * are deleted when the store is opened. */
+
+#pragma once
+
+#include "storage/managed-path.h"
+
+#include <gio/gio.h>
+
+typedef enum
+{
+  VMSAN_CONTENT_IMAGE,
+  VMSAN_CONTENT_KERNEL,
+} VmsanContentKind;
+
+/* One entry; immutable, reference-counted. */
+typedef struct
+{
+  char *id;      /* SHA-256 in hexadecimal */
+  char *name;    /* "" when it has none */
+  char *format;  /* "ext4", "squashfs", "erofs"; "bzimage", "elf" */
+  char *version; /* of a kernel, or "" */
+  GStrv modules; /* of a kernel, in load order */
+  guint64 size_bytes;
+  gint64 added_us; /* since the epoch */
+  uid_t added_by;
+} VmsanContent;
+
+VmsanContent *vmsan_content_ref (VmsanContent *self);
+void vmsan_content_unref (VmsanContent *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VmsanContent, vmsan_content_unref)
+
+/* One module of a kernel, for vmsan_content_store_add_kernel_async(). */
+typedef struct
+{
+  char *name; /* without .ko */
+  guint64 size_bytes;
+} VmsanModule;
+
+#define VMSAN_TYPE_CONTENT_STORE (vmsan_content_store_get_type ())
+G_DECLARE_FINAL_TYPE (VmsanContentStore, vmsan_content_store, VMSAN, CONTENT_STORE, GObject)
+
+/**
+ * VmsanContentStore::added, ::removed: (content) an entry came or went.
+ */
+
+/* Opens the store and reads its entries; damaged ones are moved to "damaged/" and warned of. */
+VmsanContentStore *
+vmsan_content_store_open (VmsanManagedRoot *root, VmsanContentKind kind, GError **error);
+
+/* Adds an image from a descriptor: a regular file with a file system, or a tar stream (a regular
+ * file or pipe; see image-builder.h). @max_bytes bounds what is stored. The descriptor's offset is
+ * not used for files and may be changed by others meanwhile: what is hashed is the copy that is
+ * stored. (transfer full) result. */
+void vmsan_content_store_add_image_async (VmsanContentStore *self,
+                                          int source_fd,
+                                          const char *name,
+                                          uid_t added_by,
+                                          guint64 max_bytes,
+                                          GCancellable *cancellable,
+                                          GAsyncReadyCallback callback,
+                                          gpointer user_data);
+
+/* Adds a kernel: @kernel_fd a bzImage or ELF vmlinux for x86-64; @modules_fd one file with the
+ * @n_modules modules behind each other (-1 with 0 modules). */
+void vmsan_content_store_add_kernel_async (VmsanContentStore *self,
+                                           int kernel_fd,
+                                           int modules_fd,
+                                           const VmsanModule *modules,
+                                           guint n_modules,
+                                           const char *name,
+                                           const char *version,
+                                           uid_t added_by,
+                                           GCancellable *cancellable,
+                                           GAsyncReadyCallback callback,
+                                           gpointer user_data);
+VmsanContent *
+vmsan_content_store_add_finish (VmsanContentStore *self, GAsyncResult *result, GError **error);
+
+/* By id, unambiguous id prefix (4 characters at least) or name; NULL name: the only entry, or for
+ * kernels the newest. NOT_FOUND, AMBIGUOUS. (transfer full) */
+VmsanContent *vmsan_content_store_find (VmsanContentStore *self, const char *name, GError **error);
+
+/* All, oldest first. (transfer container) (element-type VmsanContent) */
+GPtrArray *vmsan_content_store_list (VmsanContentStore *self);
+
+/* Opens the content read-only. Returns a descriptor or -1. */
+int vmsan_content_store_open_content (VmsanContentStore *self, const char *id, GError **error);
+
+/* Opens the initramfs for a kernel: its modules and the agent at @agent_path, packed once and kept
+ * until either changes. Returns a descriptor or -1. Blocks when it has to be packed. */
+int vmsan_content_store_open_initramfs (VmsanContentStore *self,
+                                        const char *kernel_id,
+                                        const char *agent_path,
+                                        GError **error);
+
+/* Removes an entry; that nothing uses it is the caller's to know. */
+gboolean vmsan_content_store_remove (VmsanContentStore *self, const char *id, GError **error);

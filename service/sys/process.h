@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Child processes in confinement of their own, and processes found again after a restart.
+ *
+ * A process is known by its pidfd, checked against its start time and cgroup; never by a search
+ * through command lines. Between clone and exec only async-signal-safe calls are made; a child
+ * that cannot set itself up reports the step and errno, and vmsan_process_spawn() fails with it. */
+
+#pragma once
+
+#include "sys/cgroup.h"
+
+#include <gio/gio.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+/**
+ * VmsanSpawnFlags:
+ * @VMSAN_SPAWN_NEW_MOUNT_NS: mount namespace of its own; with root_binds, a root of its own too
+ * @VMSAN_SPAWN_NEW_PID_NS: it is PID 1 of a PID namespace: when it dies, all in it die
+ * @VMSAN_SPAWN_NEW_NET_NS: an empty network namespace, unless netns_fd names one
+ * @VMSAN_SPAWN_NEW_USER_NS: user namespace mapping 0..id_map_count-1 to id_map_first and on; the
+ *   process runs as 0 in it, which is id_map_first outside
+ * IPC and UTS namespaces are always new.
+ */
+typedef enum
+{
+  VMSAN_SPAWN_NEW_MOUNT_NS = 1 << 0,
+  VMSAN_SPAWN_NEW_PID_NS = 1 << 1,
+  VMSAN_SPAWN_NEW_NET_NS = 1 << 2,
+  VMSAN_SPAWN_NEW_USER_NS = 1 << 3,
+} VmsanSpawnFlags;
+
+/**
+ * VmsanBind:
+ * @source: path on the host, or NULL when @source_fd is used; a source chosen by configuration or
+ *   by vmsan itself, never by a caller
+ * @source_fd: descriptor of the source (O_PATH will do), or -1
+ * @target: absolute path inside the new root; parents and the target are made
+ * @writable: read-only otherwise
+ * @optional: a missing source is skipped
+ * @device: a device node; every other bind is nodev. All are nosuid.
+ *
+ * A bind mount into the tmpfs that becomes the child's root.
+ */
+typedef struct
+{
+  const char *source;
+  int source_fd;
+  const char *target;
+  gboolean writable;
+  gboolean optional;
+  gboolean device;
+} VmsanBind;
+
+/**
+ * VmsanSpawnFd: descriptor @source of ours becomes @target (3 or more, or 0 to 2) in the child.
+ * Everything not listed is closed; 0, 1 and 2 default to /dev/null.
+ */
+typedef struct
+{
+  int source;
+  int target;
+} VmsanSpawnFd;
+
+typedef struct
+{
+  int resource; /* RLIMIT_* */
+  rlim_t value; /* soft and hard */
+} VmsanRlimit;
+
+/**
+ * VmsanSpawnSpec: everything about a child; zero-initialize it.
+ *
+ * Set up in this order: namespaces (and netns_fd), cgroup, mounts and root, rlimits, groups, gid,
+ * uid, capabilities dropped (all, bounding set too), no_new_privs, descriptors, exec. With a user
+ * namespace the process keeps its capabilities in it.
+ */
+typedef struct
+{
+  const char *const *argv; /* argv[0] is an absolute path, inside the new root */
+  const char *const *envp; /* NULL: empty */
+  const char *cwd;         /* NULL: / */
+  int exec_fd;             /* if > 0, the program to execute, in place of argv[0] */
+  VmsanSpawnFlags flags;
+  uid_t uid;
+  gid_t gid;
+  uid_t id_map_first;
+  guint id_map_count;
+  int netns_fd;        /* if > 0, join it */
+  VmsanCgroup *cgroup; /* nullable */
+  const VmsanBind *root_binds;
+  guint n_root_binds;
+  const VmsanSpawnFd *fds;
+  guint n_fds;
+  const VmsanRlimit *rlimits;
+  guint n_rlimits;
+  gboolean new_session; /* setsid() */
+} VmsanSpawnSpec;
+
+#define VMSAN_TYPE_PROCESS (vmsan_process_get_type ())
+G_DECLARE_FINAL_TYPE (VmsanProcess, vmsan_process, VMSAN, PROCESS, GObject)
+
+/* Starts a child. Its parent is this process, yet it lives on when this process ends. Blocks for
+ * the set-up of the child (about a millisecond), so call it from a worker thread. */
+VmsanProcess *vmsan_process_spawn (const VmsanSpawnSpec *spec, GError **error);
+
+/* Finds a process of an earlier run again: it must have this start time (field 22 of
+ * /proc/PID/stat, in clock ticks) and be in @cgroup. NOT_FOUND when it is gone or another one. */
+VmsanProcess *
+vmsan_process_adopt (pid_t pid, guint64 start_time, VmsanCgroup *cgroup, GError **error);
+
+pid_t vmsan_process_get_pid (VmsanProcess *self);
+guint64 vmsan_process_get_start_time (VmsanProcess *self);
+int vmsan_process_get_pidfd (VmsanProcess *self); /* borrowed */
+
+/* Sends a signal through the pidfd. A process that is gone is not an error. */
+gboolean vmsan_process_kill (VmsanProcess *self, int signal_number, GError **error);
+
+/* Completes when the process has ended. The wait status as of waitpid(2) comes in @wait_status,
+ * -1 for an adopted process, whose status only its parent can have. Never blocks the loop: a
+ * source on the pidfd. Several may wait. Reaps the child. */
+void vmsan_process_wait_async (VmsanProcess *self,
+                               GCancellable *cancellable,
+                               GAsyncReadyCallback callback,
+                               gpointer user_data);
+gboolean vmsan_process_wait_finish (VmsanProcess *self,
+                                    GAsyncResult *result,
+                                    int *wait_status,
+                                    GError **error);
+
+/* TRUE once it has ended; non-blocking. */
+gboolean vmsan_process_has_ended (VmsanProcess *self);
+
+/* Runs a confined child to its end with a deadline, in a worker thread: for tools such as mke2fs.
+ * FAILED when it does not exit with 0, with the last of its standard error in the message. The
+ * spec's descriptors 2 is taken for that. */
+gboolean vmsan_process_run (const VmsanSpawnSpec *spec,
+                            guint deadline_ms,
+                            GCancellable *cancellable,
+                            GError **error);
+
+/* Start time of any process, for a record. */
+gboolean vmsan_process_read_start_time (pid_t pid, guint64 *start_time, GError **error);
