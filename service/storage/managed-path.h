@@ -14,16 +14,16 @@
 
 typedef struct _VmsanManagedRoot VmsanManagedRoot;
 
-/* Opens @path, an absolute path from configuration, making the last component with @mode when
- * missing. Refused when it, or a parent, can be written by anybody but root (or, in tests, us).
- * (transfer full) */
+/* Opens @path, an absolute path without links from configuration, making the last component with
+ * @mode when missing. Refused when it, or a parent, can be written by anybody but root (or, in
+ * tests, us); a parent may be sticky, as /tmp is. (transfer full) */
 VmsanManagedRoot *vmsan_managed_root_open (const char *path, mode_t mode, GError **error);
 
 const char *vmsan_managed_root_get_path (VmsanManagedRoot *self); /* for messages and sockets */
 int vmsan_managed_root_get_fd (VmsanManagedRoot *self);           /* borrowed */
 
-/* Opens @name ("vms/abc/disk") below the root; @flags as for open(2). Returns a descriptor or -1.
- */
+/* Opens @name ("vms/abc/disk") below the root; @flags as for open(2), close-on-exec always. Only
+ * files and directories, unless O_PATH is asked for. Returns a descriptor or -1. */
 int vmsan_managed_root_open_at (
     VmsanManagedRoot *self, const char *name, int flags, mode_t mode, GError **error);
 
@@ -31,7 +31,7 @@ int vmsan_managed_root_open_at (
 gboolean
 vmsan_managed_root_make_dir (VmsanManagedRoot *self, const char *name, mode_t mode, GError **error);
 
-/* Moves within the root; replaces files, never directories. */
+/* Moves within the root and syncs the directories; replaces files, never directories (EXISTS). */
 gboolean vmsan_managed_root_rename (VmsanManagedRoot *self,
                                     const char *from,
                                     const char *to,
@@ -41,7 +41,8 @@ gboolean vmsan_managed_root_rename (VmsanManagedRoot *self,
  * there is fine. Blocks: worker thread for trees. */
 gboolean vmsan_managed_root_delete (VmsanManagedRoot *self, const char *name, GError **error);
 
-/* Names in a directory, sorted, without . and .. ; at most @max. */
+/* Names in a directory, sorted, without . and .. ; more than @max is LIMIT_EXCEEDED. They are as on
+ * disk: not always UTF-8. */
 GStrv vmsan_managed_root_list (VmsanManagedRoot *self, const char *name, gsize max, GError **error);
 
 /* Refuses a file system that cannot hold what vmsan puts there: full (under @min_free_bytes or no
