@@ -6,20 +6,16 @@
 
 #include "sys/error.h"
 #include "sys/fd.h"
+#include "vmm/qemu/qmp-message.h"
 
 #include <sys/socket.h>
 
 /* Read at most this much in one turn of the main loop, so that one QEMU cannot starve the rest. */
 #define READ_CHUNK 65536
-/* json-glib's parser recurses at each opening bracket, so their number bounds its stack. What we
- * ask for never comes near. */
-#define BRACKETS_MAX 512
 /* Events come a few in a machine's life; QEMU itself limits those that a guest can cause. */
 #define EVENTS_PER_SECOND_MAX 1000
 /* Sent and neither answered nor given up by QEMU; more means that it does not answer at all. */
 #define COMMANDS_MAX 64
-/* QEMU's words in our messages. */
-#define REASON_MAX 300
 
 typedef struct
 {
@@ -87,51 +83,6 @@ command_free (Command *command)
   command_release (command);
   g_clear_object (&command->task);
   g_free (command);
-}
-
-/* Text of QEMU's that may stand in a message: short and without control characters. */
-static char *
-printable (const char *text)
-{
-  g_autofree char *clipped = g_utf8_strlen (text, -1) > REASON_MAX
-                                 ? g_utf8_substring (text, 0, REASON_MAX)
-                                 : g_strdup (text);
-
-  for (char *p = clipped; *p != '\0'; p++)
-    if (g_ascii_iscntrl (*p))
-      *p = ' ';
-  return g_steal_pointer (&clipped);
-}
-
-static const char *
-get_string (JsonObject *object, const char *name)
-{
-  JsonNode *node = json_object_get_member (object, name);
-
-  if (node == NULL || !JSON_NODE_HOLDS_VALUE (node) ||
-      json_node_get_value_type (node) != G_TYPE_STRING)
-    return NULL;
-  return json_node_get_string (node);
-}
-
-static JsonObject *
-get_object (JsonObject *object, const char *name)
-{
-  JsonNode *node = json_object_get_member (object, name);
-
-  return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
-}
-
-static gboolean
-get_int (JsonObject *object, const char *name, gint64 *value)
-{
-  JsonNode *node = json_object_get_member (object, name);
-
-  if (node == NULL || !JSON_NODE_HOLDS_VALUE (node) ||
-      json_node_get_value_type (node) != G_TYPE_INT64)
-    return FALSE;
-  *value = json_node_get_int (node);
-  return TRUE;
 }
 
 /* ---- The end ------------------------------------------------------------------------------- */
@@ -221,115 +172,72 @@ on_capabilities (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 static void
-handle_greeting (VmsanQmp *self, JsonObject *message)
+handle_greeting (VmsanQmp *self)
 {
-  if (get_object (message, "QMP") == NULL)
-    {
-      fail_protocol (self, "it sent something else than a greeting first");
-      return;
-    }
   self->greeted = TRUE;
   vmsan_qmp_execute_async (self, "qmp_capabilities", NULL, self->deadline_ms, NULL, on_capabilities,
                            NULL);
 }
 
 static void
-handle_event (VmsanQmp *self, JsonObject *message)
+handle_event (VmsanQmp *self, const VmsanQmpMessage *message)
 {
-  const char *name = get_string (message, "event");
   gint64 second = g_get_monotonic_time () / G_USEC_PER_SEC;
 
   if (second != self->second)
     self->n_events = 0;
   self->second = second;
-  if (name == NULL)
-    fail_protocol (self, "an event has no name");
-  else if (++self->n_events > EVENTS_PER_SECOND_MAX)
+  if (++self->n_events > EVENTS_PER_SECOND_MAX)
     fail_protocol (self, "it sends too many events");
   else
-    g_signal_emit (self, signals[SIGNAL_EVENT], 0, name, get_object (message, "data"));
+    g_signal_emit (self, signals[SIGNAL_EVENT], 0, message->name, message->data);
 }
 
 static GError *
-error_from_refusal (GTask *task, JsonObject *refusal)
+error_from_refusal (GTask *task, const VmsanQmpMessage *refusal)
 {
-  const char *kind = get_string (refusal, "class");
-  const char *description = get_string (refusal, "desc");
-  g_autofree char *reason = printable (description != NULL ? description : "no reason given");
+  VmsanError code = strcmp (refusal->name, "CommandNotFound") == 0 ? VMSAN_ERROR_NOT_SUPPORTED
+                                                                   : VMSAN_ERROR_VMM_FAILED;
 
-  return g_error_new (VMSAN_ERROR,
-                      g_strcmp0 (kind, "CommandNotFound") == 0 ? VMSAN_ERROR_NOT_SUPPORTED
-                                                               : VMSAN_ERROR_VMM_FAILED,
-                      "QEMU refused the command %s: %s", g_task_get_name (task), reason);
+  return g_error_new (VMSAN_ERROR, code, "QEMU refused the command %s: %s", g_task_get_name (task),
+                      refusal->reason);
 }
 
 static void
-handle_answer (VmsanQmp *self, JsonObject *message)
+handle_answer (VmsanQmp *self, VmsanQmpMessage *message)
 {
-  JsonNode *returned = json_object_get_member (message, "return");
-  JsonObject *refusal = get_object (message, "error");
+  Command *command = g_hash_table_lookup (self->commands, &message->id);
   g_autoptr (GTask) task = NULL;
-  Command *command;
-  gint64 id;
 
-  if (!get_int (message, "id", &id) ||
-      (command = g_hash_table_lookup (self->commands, &id)) == NULL)
+  if (command == NULL)
     {
       fail_protocol (self, "an answer belongs to no command");
       return;
     }
-  if ((returned == NULL) == (refusal == NULL))
-    {
-      fail_protocol (self, "an answer is neither a result nor an error");
-      return;
-    }
   task = g_steal_pointer (&command->task);
-  g_hash_table_remove (self->commands, &id);
+  g_hash_table_remove (self->commands, &message->id);
   if (task == NULL)
     return;
-  if (returned != NULL)
-    g_task_return_pointer (task, json_node_copy (returned), (GDestroyNotify) json_node_unref);
+  if (message->type == VMSAN_QMP_RESULT)
+    g_task_return_pointer (task, g_steal_pointer (&message->result),
+                           (GDestroyNotify) json_node_unref);
   else
-    g_task_return_error (task, error_from_refusal (task, refusal));
-}
-
-/* Everything that json-glib would not bound itself. */
-static const char *
-find_fault (const char *line, gsize length)
-{
-  guint brackets = 0;
-
-  if (!g_utf8_validate_len (line, length, NULL))
-    return "a message is not UTF-8";
-  for (gsize i = 0; i < length; i++)
-    if ((line[i] == '[' || line[i] == '{') && ++brackets > BRACKETS_MAX)
-      return "a message is nested too deeply";
-  return NULL;
+    g_task_return_error (task, error_from_refusal (task, message));
 }
 
 static void
 handle_line (VmsanQmp *self, const char *line, gsize length)
 {
-  g_autoptr (JsonParser) parser = json_parser_new_immutable ();
-  const char *fault = find_fault (line, length);
-  JsonNode *root;
-  JsonObject *message;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VmsanQmpMessage) message = vmsan_qmp_message_parse (line, length, &error);
 
-  if (fault != NULL)
-    {
-      fail_protocol (self, "%s", fault);
-      return;
-    }
-  if (!json_parser_load_from_data (parser, line, length, NULL) ||
-      (root = json_parser_get_root (parser)) == NULL || !JSON_NODE_HOLDS_OBJECT (root))
-    {
-      fail_protocol (self, "a message is not a JSON object");
-      return;
-    }
-  message = json_node_get_object (root);
-  if (!self->greeted)
-    handle_greeting (self, message);
-  else if (json_object_has_member (message, "event"))
+  if (message == NULL)
+    fail_protocol (self, "%s", error->message);
+  else if ((message->type == VMSAN_QMP_GREETING) == self->greeted)
+    fail_protocol (self, "its greeting is not the first message");
+  else if (message->type == VMSAN_QMP_GREETING)
+    handle_greeting (self);
+  else if (message->type == VMSAN_QMP_EVENT)
     handle_event (self, message);
   else
     handle_answer (self, message);
@@ -541,20 +449,6 @@ vmsan_qmp_open_finish (GAsyncResult *result, GError **error)
 
 /* ---- Commands ------------------------------------------------------------------------------ */
 
-static char *
-format_command (const char *command, JsonObject *arguments, gint64 id)
-{
-  g_autoptr (JsonObject) object = json_object_new ();
-  g_autoptr (JsonNode) root = json_node_new (JSON_NODE_OBJECT);
-
-  json_object_set_string_member (object, "execute", command);
-  if (arguments != NULL)
-    json_object_set_object_member (object, "arguments", json_object_ref (arguments));
-  json_object_set_int_member (object, "id", id);
-  json_node_set_object (root, object);
-  return json_to_string (root, FALSE);
-}
-
 /* Gives up waiting, but remembers the id: the answer may still come. (transfer full) */
 static GTask *
 give_up (Command *command)
@@ -601,11 +495,11 @@ vmsan_qmp_execute_async (VmsanQmp *self,
 
   g_task_set_source_tag (task, vmsan_qmp_execute_async);
   g_task_set_name (task, name);
-  if (self->fd < 0)
+  if (self->fd < 0 || g_hash_table_size (self->commands) >= COMMANDS_MAX)
     {
       g_task_return_new_error (task, VMSAN_ERROR, VMSAN_ERROR_VMM_FAILED,
-                               "The command %s cannot be sent: the connection to QEMU is closed",
-                               name);
+                               "The command %s cannot be sent to QEMU: %s", name,
+                               self->fd < 0 ? "the connection is closed" : "it does not answer");
       return;
     }
   command = g_new0 (Command, 1);
@@ -616,9 +510,8 @@ vmsan_qmp_execute_async (VmsanQmp *self,
   self->last_id++;
   g_hash_table_insert (self->commands, g_memdup2 (&self->last_id, sizeof self->last_id), command);
 
-  line = format_command (name, arguments, self->last_id);
+  line = vmsan_qmp_message_format_command (name, arguments, self->last_id);
   g_byte_array_append (self->output, (const guint8 *) line, strlen (line));
-  g_byte_array_append (self->output, (const guint8 *) "\n", 1);
   flush_output (self);
 }
 
