@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A connection to the system bus as a certain user, with calls that block with a deadline."""
 
+import json
 import os
+import subprocess
 import time
 
 import gi
@@ -151,3 +153,61 @@ def options(**values):
             value = GLib.Variant("u", value)
         made[key.replace("_", "-")] = value
     return made
+
+
+class Person:
+    """A process of its own for a user, tests/bus/person.py: for passwords, and to be killed."""
+
+    def __init__(self, name):
+        script = os.path.join(os.path.dirname(__file__), "person.py")
+        self.process = subprocess.Popen(
+            ["setpriv", "--reuid", name, "--regid", name, "--init-groups", "/usr/bin/python3", "-B",
+             script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, cwd="/")
+        self.events = []
+        self.buffer = b""
+        self.ended = False
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.watch = GLib.io_add_watch(
+            self.process.stdout.fileno(), GLib.PRIORITY_DEFAULT,
+            GLib.IOCondition.IN | GLib.IOCondition.HUP, self.on_output)
+        ready = self.wait("ready")
+        self.pid, self.unique_name = ready["pid"], ready["name"]
+
+    def on_output(self, fd, _condition):
+        data = os.read(fd, 65536)
+        *lines, self.buffer = (self.buffer + data).split(b"\n")
+        self.events += [json.loads(line) for line in lines]
+        self.ended = not data
+        return bool(data)
+
+    def do(self, verb, **values):
+        self.process.stdin.write(json.dumps({"do": verb, **values}).encode() + b"\n")
+
+    def call(self, path, interface, method, args="()", interactive=True):
+        self.do("call", path=path, interface=interface, method=method, args=args,
+                interactive=interactive)
+
+    def register(self, pid=None):
+        """Makes it the agent that is asked for passwords when process pid (itself) needs one."""
+        self.do("register", pid=pid or self.pid)
+        self.wait("registered")
+
+    def seen(self, event):
+        """Whether it has said so by now; nothing is taken away."""
+        return any(e["event"] == event for e in self.events)
+
+    def wait(self, event, deadline_s=DEADLINE_S):
+        """The oldest such event that was not waited for yet."""
+        wait_until(lambda: self.ended or self.seen(event), deadline_s, f"“{event}” of {self.events}")
+        for number, one in enumerate(self.events):
+            if one["event"] == event:
+                return self.events.pop(number)
+        raise AssertionError(f"the process ended without “{event}”, but {self.events}")
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        if not self.ended:
+            GLib.source_remove(self.watch)
+        self.process.stdin.close()
+        self.process.stdout.close()

@@ -12,7 +12,7 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from caller import Caller  # noqa: E402
+from caller import Caller, Person  # noqa: E402
 
 
 def pytest_addoption(parser):
@@ -81,3 +81,17 @@ def connect():
     yield make
     for caller in made:
         caller.close()
+
+
+@pytest.fixture
+def person():
+    """Starts processes of a user that are ended after the test: person("frank")."""
+    made = []
+
+    def make(name):
+        made.append(Person(name))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

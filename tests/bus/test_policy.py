@@ -9,7 +9,9 @@ import gi
 import pytest
 
 gi.require_version("Polkit", "1.0")
-from gi.repository import Polkit  # noqa: E402
+from gi.repository import GLib, Polkit  # noqa: E402
+
+from caller import BusError, wait_until  # noqa: E402
 
 SOURCE = os.environ["VMSAN_TEST_SOURCEDIR"]
 ACTIONS = ["create", "manage-own", "manage", "access-own", "access", "view", "images"]
@@ -41,6 +43,26 @@ def test_rules_decide_as_documented(authority, users, user, action):
     assert answer == EXPECTED[user][ACTIONS.index(action)]
 
 
+@pytest.mark.parametrize("password, gained", [("s3cret", True), ("wrong", False)])
+def test_others_are_asked_for_the_administrators_password(authority, person, password, gained):
+    frank = person("frank")
+    frank.register()
+    results = []
+    details = Polkit.Details.new()
+    details.insert("vm-id", "abc")
+    authority.check_authorization(
+        Polkit.SystemBusName.new(frank.unique_name), "org.vmsan.manage", details,
+        Polkit.CheckAuthorizationFlags.ALLOW_USER_INTERACTION, None,
+        lambda source, result: results.append(source.check_authorization_finish(result)))
+    asked = frank.wait("asked")
+    frank.do("answer", password=password)
+    wait_until(lambda: results, what="polkit's answer")
+    assert frank.wait("answered")["gained"] == gained
+    assert results[0].get_is_authorized() == gained
+    assert asked["action"] == "org.vmsan.manage"
+    assert "virtual machine abc, which belongs to another user" in asked["message"]
+
+
 def action_defaults():
     tree = xml.etree.ElementTree.parse("/usr/share/polkit-1/actions/org.vmsan.policy")
     for action in tree.getroot().findall("action"):
@@ -69,10 +91,6 @@ def test_only_creating_and_using_ones_own_is_free_for_active_users():
 
 @pytest.mark.parametrize("user", ["alice", "bob", "carol", "dave", "erin", "frank"])
 def test_only_root_may_be_the_service(users, user):
-    from gi.repository import GLib
-
-    from caller import BusError
-
     with pytest.raises(BusError) as refused:
         users[user].call("/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName",
                          GLib.Variant("(su)", ("org.vmsan", 0)), destination="org.freedesktop.DBus")
