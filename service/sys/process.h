@@ -21,7 +21,11 @@
  * @VMSAN_SPAWN_NEW_NET_NS: an empty network namespace, unless netns_fd names one
  * @VMSAN_SPAWN_NEW_USER_NS: user namespace mapping 0..id_map_count-1 to id_map_first and on; the
  *   process runs as 0 in it, which is id_map_first outside
- * IPC and UTS namespaces are always new.
+ * @VMSAN_SPAWN_MOUNT_PROC: /proc of the new root shows the processes of the new PID namespace, and
+ *   nothing else; only with NEW_PID_NS and root_binds
+ *
+ * IPC and UTS namespaces are always new. The first process of a PID namespace gets only signals
+ * that it has a handler for, and SIGKILL.
  */
 typedef enum
 {
@@ -29,6 +33,7 @@ typedef enum
   VMSAN_SPAWN_NEW_PID_NS = 1 << 1,
   VMSAN_SPAWN_NEW_NET_NS = 1 << 2,
   VMSAN_SPAWN_NEW_USER_NS = 1 << 3,
+  VMSAN_SPAWN_MOUNT_PROC = 1 << 4,
 } VmsanSpawnFlags;
 
 /**
@@ -41,7 +46,9 @@ typedef enum
  * @optional: a missing source is skipped
  * @device: a device node; every other bind is nodev. All are nosuid.
  *
- * A bind mount into the tmpfs that becomes the child's root.
+ * A bind mount into the tmpfs that becomes the child's root, which is read-only. Mounts below the
+ * source are not taken along. Later binds go over earlier ones; a target that lies inside an
+ * earlier bind must exist in its source, for nothing is made on the host.
  */
 typedef struct
 {
@@ -72,16 +79,17 @@ typedef struct
 /**
  * VmsanSpawnSpec: everything about a child; zero-initialize it.
  *
- * Set up in this order: namespaces (and netns_fd), cgroup, mounts and root, rlimits, groups, gid,
- * uid, capabilities dropped (all, bounding set too), no_new_privs, descriptors, exec. With a user
- * namespace the process keeps its capabilities in it.
+ * Set up in this order: namespaces, cgroup, netns_fd, mounts and root, rlimits, bounding set,
+ * groups, gid, uid, all other capabilities, no_new_privs, cwd, descriptors, exec. Signals are all
+ * at their default. With a user namespace the process keeps its capabilities in it, and @uid and
+ * @gid are not used; without one they must not be 0. A user namespace cannot join @netns_fd.
  */
 typedef struct
 {
   const char *const *argv; /* argv[0] is an absolute path, inside the new root */
   const char *const *envp; /* NULL: empty */
   const char *cwd;         /* NULL: / */
-  int exec_fd;             /* if > 0, the program to execute, in place of argv[0] */
+  int exec_fd;             /* if > 0, the program (no script) to execute, in place of argv[0] */
   VmsanSpawnFlags flags;
   uid_t uid;
   gid_t gid;
@@ -119,7 +127,8 @@ gboolean vmsan_process_kill (VmsanProcess *self, int signal_number, GError **err
 
 /* Completes when the process has ended. The wait status as of waitpid(2) comes in @wait_status,
  * -1 for an adopted process, whose status only its parent can have. Never blocks the loop: a
- * source on the pidfd. Several may wait. Reaps the child. */
+ * source on the pidfd. Several may wait. Reaps the child; one that nobody waits for is reaped by
+ * the default main context after the last reference to it is gone. */
 void vmsan_process_wait_async (VmsanProcess *self,
                                GCancellable *cancellable,
                                GAsyncReadyCallback callback,
@@ -134,7 +143,8 @@ gboolean vmsan_process_has_ended (VmsanProcess *self);
 
 /* Runs a confined child to its end with a deadline, in a worker thread: for tools such as mke2fs.
  * FAILED when it does not exit with 0, with the last of its standard error in the message. The
- * spec's descriptors 2 is taken for that. */
+ * spec's descriptor 2 is taken for that. It always runs in a PID namespace of its own, so that
+ * nothing it started survives it, the deadline or a cancellation. Blocks: worker thread. */
 gboolean vmsan_process_run (const VmsanSpawnSpec *spec,
                             guint deadline_ms,
                             GCancellable *cancellable,
