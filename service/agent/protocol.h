@@ -55,7 +55,10 @@
 #define VMSAN_FRAME_PAYLOAD_MAX (64u << 10)
 #define VMSAN_STDIN_WINDOW      (256u << 10)
 #define VMSAN_HANGUP_GRACE_MS   2000
-#define VMSAN_ARGS_MAX          1024 /* arguments or environment entries in one EXEC */
+#define VMSAN_SHUTDOWN_INIT_MS  10000 /* for the image's init to end the machine when asked */
+#define VMSAN_SHUTDOWN_TERM_MS  2000  /* then, or without an init: from SIGTERM to SIGKILL */
+#define VMSAN_SHUTDOWN_KILL_MS  1000  /* from SIGKILL to the end */
+#define VMSAN_ARGS_MAX          1024  /* arguments or environment entries in one EXEC */
 #define VMSAN_VSOCK_PORT        7000
 #define VMSAN_SERIAL_NAME       "org.vmsan.agent." /* and the number of the port */
 
