@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Promise: every error of the service arrives with its own code and a message without D-Bus
+ * decoration. */
+
+#include "config.h"
+
+#include "vmsan-error.h"
+#include "vmsan-error-private.h"
+
+#include <glib/gi18n-lib.h>
+
+static const GDBusErrorEntry entries[] = {
+  { VMSAN_ERROR_FAILED, "org.vmsan.Error.Failed" },
+  { VMSAN_ERROR_INVALID_ARGUMENT, "org.vmsan.Error.InvalidArgument" },
+  { VMSAN_ERROR_UNKNOWN_OPTION, "org.vmsan.Error.UnknownOption" },
+  { VMSAN_ERROR_NOT_FOUND, "org.vmsan.Error.NotFound" },
+  { VMSAN_ERROR_AMBIGUOUS, "org.vmsan.Error.Ambiguous" },
+  { VMSAN_ERROR_EXISTS, "org.vmsan.Error.Exists" },
+  { VMSAN_ERROR_BUSY, "org.vmsan.Error.Busy" },
+  { VMSAN_ERROR_WRONG_STATE, "org.vmsan.Error.WrongState" },
+  { VMSAN_ERROR_IN_USE, "org.vmsan.Error.InUse" },
+  { VMSAN_ERROR_NOT_AUTHORIZED, "org.vmsan.Error.NotAuthorized" },
+  { VMSAN_ERROR_AUTHORIZATION_DISMISSED, "org.vmsan.Error.AuthorizationDismissed" },
+  { VMSAN_ERROR_AUTHORIZATION_REQUIRED, "org.vmsan.Error.AuthorizationRequired" },
+  { VMSAN_ERROR_LIMIT_EXCEEDED, "org.vmsan.Error.LimitExceeded" },
+  { VMSAN_ERROR_NO_SPACE, "org.vmsan.Error.NoSpace" },
+  { VMSAN_ERROR_NOT_SUPPORTED, "org.vmsan.Error.NotSupported" },
+  { VMSAN_ERROR_UNAVAILABLE, "org.vmsan.Error.Unavailable" },
+  { VMSAN_ERROR_VMM_FAILED, "org.vmsan.Error.VmmFailed" },
+  { VMSAN_ERROR_GUEST_FAILED, "org.vmsan.Error.GuestFailed" },
+  { VMSAN_ERROR_TIMED_OUT, "org.vmsan.Error.TimedOut" },
+  { VMSAN_ERROR_CANCELLED, "org.vmsan.Error.Cancelled" },
+  { VMSAN_ERROR_DAMAGED, "org.vmsan.Error.Damaged" },
+};
+
+G_STATIC_ASSERT (G_N_ELEMENTS (entries) == VMSAN_ERROR_DAMAGED + 1);
+
+/**
+ * vmsan_error_quark:
+ *
+ * Returns: the domain of #VmsanError
+ */
+GQuark
+vmsan_error_quark (void)
+{
+  static gsize quark = 0;
+
+  g_dbus_error_register_error_domain ("vmsan-error-quark", &quark, entries, G_N_ELEMENTS (entries));
+  return (GQuark) quark;
+}
+
+/**
+ * vmsan_process_error_quark:
+ *
+ * Returns: the domain of #VmsanProcessError
+ */
+GQuark
+vmsan_process_error_quark (void)
+{
+  return g_quark_from_static_string ("vmsan-process-error-quark");
+}
+
+/* Nobody answers under the service's name: the bus says so in one of these ways. */
+static gboolean
+is_absence (const GError *error)
+{
+  return g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_SERVICE_UNKNOWN) ||
+         g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_NAME_HAS_NO_OWNER) ||
+         g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_SPAWN_SERVICE_NOT_FOUND) ||
+         g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_SPAWN_FAILED);
+}
+
+/* A call that was under way when the service went: GDBus makes both out of the same event. */
+static gboolean
+is_departure (const GError *error)
+{
+  return g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_NO_REPLY) ||
+         g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_DISCONNECTED) ||
+         g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CLOSED);
+}
+
+void
+vmsan_error_clean (GError *error)
+{
+  g_autofree char *text = NULL;
+
+  g_dbus_error_strip_remote_error (error);
+  if (is_absence (error))
+    text = g_strdup_printf (
+        _ ("The service vmsand is not running and could not be started: %s; see “systemctl status "
+           "vmsand”"),
+        error->message);
+  else if (is_departure (error))
+    text = g_strdup_printf (
+        _ ("The connection to the service vmsand ended before it answered: %s; whether the request "
+           "was carried out is not known"),
+        error->message);
+  else if (g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_OBJECT))
+    {
+      error->domain = VMSAN_ERROR;
+      error->code = VMSAN_ERROR_NOT_FOUND;
+      return;
+    }
+  else
+    return;
+
+  error->domain = VMSAN_ERROR;
+  error->code = VMSAN_ERROR_UNAVAILABLE;
+  g_free (error->message);
+  error->message = g_steal_pointer (&text);
+}
