@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What the administrator decided: vmsand.conf, a key file. data/vmsand.conf documents every key. */
+
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+typedef struct
+{
+  char *state_directory;
+  char *runtime_directory;
+  char *libexec_directory; /* not in the file: where vmsan-agent and the other helpers are */
+
+  guint max_vms;
+  guint max_vms_per_user;
+  guint max_vcpus_per_user;
+  guint64 max_memory_mib_per_user;
+  guint64 max_disk_mib_per_user;
+  guint64 max_image_mib;
+
+  guint default_vcpus;
+  guint default_memory_mib;
+  guint default_disk_mib;
+  char *default_driver;
+  guint stop_deadline_ms;
+  guint start_deadline_ms;
+
+  uid_t first_uid;
+  guint uid_count;
+  uid_t builder_first_uid;
+
+  char *cgroup_parent;
+
+  char *qemu_binary;
+  guint console_max_kib;
+} VmsanConfig;
+
+/* Reads @path; NULL gives the defaults. A value that is out of its range or not of its type is an
+ * error that names group and key; a key that nobody knows is warned of. */
+VmsanConfig *vmsan_config_load (const char *path, GError **error);
+void vmsan_config_free (VmsanConfig *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VmsanConfig, vmsan_config_free)

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Promise: each verb is a plan of the same steps, so a restart gives what a creation gave, and
+ * whatever ends a machine cleans up the same things. */
+
+#include "agent/protocol.h"
+#include "sys/error.h"
+#include "sys/source.h"
+#include "vm/vm-operation.h"
+#include "vm/vm-steps.h"
+
+static const VmsanPlan create_plan = {
+  .verb = VMSAN_VERB_CREATE,
+  .phase = "create",
+  .direction = VMSAN_PLAN_APPLY,
+  .during = VMSAN_VM_CREATING,
+  .after = VMSAN_VM_STOPPED,
+  .before_hook = VMSAN_HOOK_BEFORE_CREATE,
+  .after_hook = VMSAN_HOOK_AFTER_CREATE,
+  .steps = vmsan_create_steps,
+  .start_index = VMSAN_PLAN_NO_START,
+  .record_ends = TRUE,
+};
+
+static const VmsanPlan create_and_start_plan = {
+  .verb = VMSAN_VERB_CREATE,
+  .phase = "create",
+  .direction = VMSAN_PLAN_APPLY,
+  .during = VMSAN_VM_CREATING,
+  .after = VMSAN_VM_RUNNING,
+  .before_hook = VMSAN_HOOK_BEFORE_CREATE,
+  .after_hook = VMSAN_HOOK_AFTER_CREATE,
+  .steps = vmsan_all_steps,
+  .start_index = VMSAN_N_CREATE_STEPS,
+  .record_ends = TRUE,
+};
+
+static const VmsanPlan start_plan = {
+  .verb = VMSAN_VERB_START,
+  .phase = "start",
+  .direction = VMSAN_PLAN_APPLY,
+  .during = VMSAN_VM_STARTING,
+  .after = VMSAN_VM_RUNNING,
+  .before_hook = VMSAN_HOOK_BEFORE_START,
+  .after_hook = VMSAN_HOOK_AFTER_START,
+  .steps = vmsan_run_steps,
+  .start_index = VMSAN_PLAN_NO_START,
+};
+
+static void shut_down (VmsanVm *vm, GTask *task);
+
+static const VmsanPlan graceful_stop_plan = {
+  .verb = VMSAN_VERB_STOP,
+  .phase = "stop",
+  .direction = VMSAN_PLAN_REVERT,
+  .during = VMSAN_VM_STOPPING,
+  .after = VMSAN_VM_STOPPED,
+  .before_hook = VMSAN_HOOK_BEFORE_STOP,
+  .after_hook = VMSAN_HOOK_AFTER_STOP,
+  .steps = vmsan_run_steps,
+  .start_index = VMSAN_PLAN_NO_START,
+  .prelude = shut_down,
+};
+
+static const VmsanPlan forced_stop_plan = {
+  .verb = VMSAN_VERB_STOP,
+  .phase = "stop",
+  .direction = VMSAN_PLAN_REVERT,
+  .during = VMSAN_VM_STOPPING,
+  .after = VMSAN_VM_STOPPED,
+  .before_hook = VMSAN_HOOK_BEFORE_STOP,
+  .after_hook = VMSAN_HOOK_AFTER_STOP,
+  .steps = vmsan_run_steps,
+  .start_index = VMSAN_PLAN_NO_START,
+};
+
+static const VmsanPlan bury_plan = {
+  .verb = VMSAN_VERB_BURY,
+  .phase = "run",
+  .direction = VMSAN_PLAN_REVERT,
+  .during = VMSAN_VM_STOPPING,
+  .after = VMSAN_VM_STOPPED,
+  .before_hook = VMSAN_HOOK_NONE,
+  .after_hook = VMSAN_HOOK_AFTER_STOP,
+  .steps = vmsan_run_steps,
+  .start_index = VMSAN_PLAN_NO_START,
+};
+
+static const VmsanPlan remove_plan = {
+  .verb = VMSAN_VERB_REMOVE,
+  .phase = "remove",
+  .direction = VMSAN_PLAN_REVERT,
+  .during = VMSAN_VM_REMOVING,
+  .before_hook = VMSAN_HOOK_BEFORE_REMOVE,
+  .after_hook = VMSAN_HOOK_AFTER_REMOVE,
+  .steps = vmsan_create_steps,
+  .start_index = VMSAN_PLAN_NO_START,
+  .record_ends = TRUE,
+};
+
+static const VmsanPlan forced_remove_plan = {
+  .verb = VMSAN_VERB_FORCE_REMOVE,
+  .phase = "remove",
+  .direction = VMSAN_PLAN_REVERT,
+  .during = VMSAN_VM_REMOVING,
+  .before_hook = VMSAN_HOOK_BEFORE_REMOVE,
+  .after_hook = VMSAN_HOOK_AFTER_REMOVE,
+  .steps = vmsan_all_steps,
+  .start_index = VMSAN_PLAN_NO_START,
+  .record_ends = TRUE,
+};
+
+/* ---- Create and start ---------------------------------------------------------------------- */
+
+void
+vmsan_vm_create_async (VmsanVm *self,
+                       gboolean start,
+                       const char *actor,
+                       GCancellable *cancellable,
+                       GAsyncReadyCallback callback,
+                       gpointer user_data)
+{
+  vmsan_operation_run_async (self, start ? &create_and_start_plan : &create_plan, "", actor,
+                             cancellable, callback, user_data);
+}
+
+gboolean
+vmsan_vm_create_finish (VmsanVm *self, GAsyncResult *result, GError **error)
+{
+  return vmsan_operation_run_finish (self, result, error);
+}
+
+void
+vmsan_vm_start_async (VmsanVm *self,
+                      const char *actor,
+                      GCancellable *cancellable,
+                      GAsyncReadyCallback callback,
+                      gpointer user_data)
+{
+  vmsan_operation_run_async (self, &start_plan, "", actor, cancellable, callback, user_data);
+}
+
+gboolean
+vmsan_vm_start_finish (VmsanVm *self, GAsyncResult *result, GError **error)
+{
+  return vmsan_operation_run_finish (self, result, error);
+}
+
+/* ---- Stop ---------------------------------------------------------------------------------- */
+
+static const char how_graceful[] = "graceful";
+static const char how_forced[] = "forced";
+
+typedef struct
+{
+  GCancellable *waiting; /* for the monitor's end */
+  GSource *deadline;
+} Shutdown;
+
+static void
+shutdown_free (Shutdown *self)
+{
+  vmsan_source_clear (&self->deadline);
+  g_clear_object (&self->waiting);
+  g_free (self);
+}
+
+static void
+on_shut_down (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  Shutdown *shutdown = g_task_get_task_data (task);
+  VmsanVm *vm = g_task_get_source_object (task);
+  int status;
+
+  vmsan_source_clear (&shutdown->deadline);
+  if (vmsan_process_wait_finish (VMSAN_PROCESS (source), result, &status, NULL))
+    vmsan_vm_record_set_text (&vmsan_operation_get_draft (vm)->reason, how_graceful);
+  g_task_return_boolean (task, TRUE);
+}
+
+static gboolean
+on_shutdown_deadline (gpointer user_data)
+{
+  g_cancellable_cancel (user_data);
+  return G_SOURCE_REMOVE;
+}
+
+/* Asks the guest to shut down and waits for the monitor to end, until the deadline. */
+static void
+shut_down (VmsanVm *vm, GTask *task)
+{
+  g_autoptr (GTask) owned = task;
+  Shutdown *shutdown = g_new0 (Shutdown, 1);
+  guint deadline_ms = vm->stop_deadline_ms;
+  GError *error = NULL;
+
+  g_task_set_task_data (task, shutdown, (GDestroyNotify) shutdown_free);
+  if (vm->monitor == NULL || vm->control == NULL)
+    {
+      g_task_return_new_error (task, VMSAN_ERROR, VMSAN_ERROR_GUEST_FAILED,
+                               "Machine %s has no agent to ask for a shutdown", vm->record->id);
+      return;
+    }
+  if (!vmsan_agent_control_shutdown (vm->control, vmsan_monitor_get_shutdown_action (vm->monitor),
+                                     &error))
+    {
+      g_task_return_error (task, error);
+      return;
+    }
+
+  shutdown->waiting = g_cancellable_new ();
+  shutdown->deadline = g_timeout_source_new (deadline_ms);
+  g_source_set_callback (shutdown->deadline, on_shutdown_deadline, g_object_ref (shutdown->waiting),
+                         g_object_unref);
+  g_source_attach (shutdown->deadline, NULL);
+  vmsan_process_wait_async (vmsan_monitor_get_process (vm->monitor), shutdown->waiting,
+                            on_shut_down, g_object_ref (task));
+}
+
+void
+vmsan_vm_stop_async (VmsanVm *self,
+                     guint deadline_ms,
+                     const char *actor,
+                     GCancellable *cancellable,
+                     GAsyncReadyCallback callback,
+                     gpointer user_data)
+{
+  if (self->operation == NULL)
+    self->stop_deadline_ms = deadline_ms;
+  vmsan_operation_run_async (self, deadline_ms > 0 ? &graceful_stop_plan : &forced_stop_plan,
+                             how_forced, actor, cancellable, callback, user_data);
+}
+
+const char *
+vmsan_vm_stop_finish (VmsanVm *self, GAsyncResult *result, GError **error)
+{
+  if (!vmsan_operation_run_finish (self, result, error))
+    return NULL;
+  return g_str_equal (self->record->reason, how_graceful) ? how_graceful : how_forced;
+}
+
+void
+vmsan_vm_bury_async (VmsanVm *self,
+                     const char *reason,
+                     const char *actor,
+                     GAsyncReadyCallback callback,
+                     gpointer user_data)
+{
+  vmsan_operation_run_async (self, &bury_plan, reason, actor, NULL, callback, user_data);
+}
+
+gboolean
+vmsan_vm_bury_finish (VmsanVm *self, GAsyncResult *result, GError **error)
+{
+  return vmsan_operation_run_finish (self, result, error);
+}
+
+/* ---- Remove -------------------------------------------------------------------------------- */
+
+static void
+on_removed (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  GError *error = NULL;
+
+  if (vmsan_operation_run_finish (VMSAN_VM (source), result, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+static void
+on_killed (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  VmsanVm *self = VMSAN_VM (source);
+  g_autoptr (GTask) task = user_data;
+  const char *actor = g_task_get_task_data (task);
+  g_autoptr (GError) error = NULL;
+
+  /* What a stop could not undo, the removal tries again. */
+  if (!vmsan_operation_run_finish (self, result, &error))
+    g_message ("Machine %s: %s; removing it all the same", self->record->id, error->message);
+  vmsan_operation_run_async (self, &forced_remove_plan, "forced", actor, NULL, on_removed,
+                             g_steal_pointer (&task));
+}
+
+static void
+remove_by_force (VmsanVm *self, GTask *task)
+{
+  g_autoptr (GTask) owned = task;
+  const char *actor = g_task_get_task_data (task);
+
+  if (vmsan_vm_check_verb (self, VMSAN_VERB_STOP, NULL))
+    vmsan_operation_run_async (self, &forced_stop_plan, how_forced, actor, NULL, on_killed,
+                               g_steal_pointer (&owned));
+  else
+    vmsan_operation_run_async (self, &forced_remove_plan, "forced", actor, NULL, on_removed,
+                               g_steal_pointer (&owned));
+}
+
+/* The operation that was under way has ended; it may have been the machine's own end. */
+static void
+on_waited (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  VmsanVm *self = VMSAN_VM (source);
+  g_autoptr (GTask) task = user_data;
+
+  if (self->gone)
+    g_task_return_boolean (task, TRUE);
+  else if (self->operation != NULL)
+    {
+      g_queue_push_tail (&self->waiting, g_task_new (self, NULL, on_waited, g_object_ref (task)));
+      vmsan_operation_cancel (self);
+    }
+  else
+    remove_by_force (self, g_steal_pointer (&task));
+}
+
+void
+vmsan_vm_remove_async (VmsanVm *self,
+                       gboolean force,
+                       const char *actor,
+                       GAsyncReadyCallback callback,
+                       gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
+
+  g_task_set_task_data (task, g_strdup (actor), g_free);
+  if (!force)
+    vmsan_operation_run_async (self, &remove_plan, "", actor, NULL, on_removed,
+                               g_steal_pointer (&task));
+  else if (self->operation != NULL)
+    {
+      g_queue_push_tail (&self->waiting,
+                         g_task_new (self, NULL, on_waited, g_steal_pointer (&task)));
+      vmsan_operation_cancel (self);
+    }
+  else
+    remove_by_force (self, g_steal_pointer (&task));
+}
+
+gboolean
+vmsan_vm_remove_finish (VmsanVm *self, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/* ---- Time limit ---------------------------------------------------------------------------- */
+
+static const VmsanStep *const no_steps[] = { NULL };
+
+/* Two plans, as the state must stay what it is. */
+static const VmsanPlan timeout_plans[] = {
+  { .verb = VMSAN_VERB_SET_TIMEOUT,
+    .phase = "set-timeout",
+    .direction = VMSAN_PLAN_APPLY,
+    .during = VMSAN_VM_RUNNING,
+    .after = VMSAN_VM_RUNNING,
+    .steps = no_steps,
+    .start_index = VMSAN_PLAN_NO_START },
+  { .verb = VMSAN_VERB_SET_TIMEOUT,
+    .phase = "set-timeout",
+    .direction = VMSAN_PLAN_APPLY,
+    .during = VMSAN_VM_PAUSED,
+    .after = VMSAN_VM_PAUSED,
+    .steps = no_steps,
+    .start_index = VMSAN_PLAN_NO_START },
+};
+
+void
+vmsan_vm_set_timeout_async (VmsanVm *self,
+                            guint64 timeout_ms,
+                            const char *actor,
+                            GAsyncReadyCallback callback,
+                            gpointer user_data)
+{
+  const VmsanPlan *plan = &timeout_plans[self->record->state == VMSAN_VM_PAUSED ? 1 : 0];
+  gint64 now_us = g_get_real_time ();
+  gboolean accepted = vmsan_vm_check_verb (self, VMSAN_VERB_SET_TIMEOUT, NULL);
+  g_autofree char *reason = g_strdup (self->record->reason);
+
+  vmsan_operation_run_async (self, plan, reason, actor, NULL, callback, user_data);
+  if (accepted)
+    vmsan_operation_get_draft (self)->timeout_at_us =
+        timeout_ms > 0 ? now_us + (gint64) MIN (timeout_ms, G_MAXINT64 / 4000) * 1000 : 0;
+}
+
+gboolean
+vmsan_vm_set_timeout_finish (VmsanVm *self, GAsyncResult *result, GError **error)
+{
+  return vmsan_operation_run_finish (self, result, error);
+}
+
+/* ---- Recovery ------------------------------------------------------------------------------ */
+
+/* What the service was doing when it ended is undone, or finished where it was taking away. A
+ * machine that was being made is gone afterwards, as for the caller who never got it. */
+static const VmsanPlan recover_to_nothing_plan = {
+  .verb = VMSAN_VERB_FORCE_REMOVE,
+  .phase = "reconcile",
+  .direction = VMSAN_PLAN_REVERT,
+  .during = VMSAN_VM_REMOVING,
+  .after_hook = VMSAN_HOOK_AFTER_REMOVE,
+  .steps = vmsan_all_steps,
+  .start_index = VMSAN_PLAN_NO_START,
+  .record_ends = TRUE,
+};
+
+static const VmsanPlan recover_to_stopped_plan = {
+  .verb = VMSAN_VERB_RECOVER,
+  .phase = "reconcile",
+  .direction = VMSAN_PLAN_REVERT,
+  .during = VMSAN_VM_STOPPING,
+  .after = VMSAN_VM_STOPPED,
+  .after_hook = VMSAN_HOOK_AFTER_STOP,
+  .steps = vmsan_run_steps,
+  .start_index = VMSAN_PLAN_NO_START,
+};
+
+/* A time limit was being changed: the machine runs on, with the old one or the new one. */
+gboolean
+vmsan_vm_needs_recovery (VmsanVm *self)
+{
+  return self->record->has_operation && self->record->operation != VMSAN_VERB_SET_TIMEOUT;
+}
+
+void
+vmsan_vm_recover_async (VmsanVm *self, GAsyncReadyCallback callback, gpointer user_data)
+{
+  VmsanVerb verb = self->record->has_operation ? self->record->operation : VMSAN_VERB_START;
+  g_autofree char *reason = g_strdup_printf ("“%s” was interrupted by the end of the service",
+                                             vmsan_verb_to_string (verb));
+  const VmsanPlan *plan = &recover_to_stopped_plan;
+
+  if (verb == VMSAN_VERB_CREATE || verb == VMSAN_VERB_REMOVE || verb == VMSAN_VERB_FORCE_REMOVE)
+    plan = &recover_to_nothing_plan;
+  vmsan_operation_run_async (self, plan, reason, "service", NULL, callback, user_data);
+}
+
+gboolean
+vmsan_vm_recover_finish (VmsanVm *self, GAsyncResult *result, GError **error)
+{
+  return vmsan_operation_run_finish (self, result, error);
+}

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Promise: memory follows the disk. The record is saved before a step runs, and a state is shown
+ * only after it was saved. */
+
+#include "vm/vm-operation.h"
+
+#include "sys/error.h"
+
+struct _VmsanOperation
+{
+  VmsanVm *vm;
+  const VmsanPlan *plan;
+  VmsanVmRecord *draft;
+  VmsanVmState state_before;
+  char *actor;
+  GTask *task;
+  GCancellable *cancellable;
+  GCancellable *caller; /* nullable */
+  gulong caller_handler;
+  guint n_steps;
+  guint index;        /* APPLY: step being done; REVERT: steps left to undo */
+  GError *error;      /* why it failed */
+  GError *undo_error; /* first undo that failed */
+};
+
+static VmsanStepObserver observer;
+
+void
+vmsan_operation_set_observer (VmsanStepObserver new_observer)
+{
+  observer = new_observer;
+}
+
+static gboolean
+observe (VmsanOperation *op, const VmsanStep *step, VmsanStepMoment moment, GError **error)
+{
+  return observer == NULL || observer (op->plan->verb, step->name, moment, error);
+}
+
+static void
+operation_free (VmsanOperation *op)
+{
+  if (op->caller_handler != 0)
+    g_cancellable_disconnect (op->caller, op->caller_handler);
+  g_clear_object (&op->caller);
+  g_clear_object (&op->cancellable);
+  g_clear_pointer (&op->draft, vmsan_vm_record_free);
+  g_clear_error (&op->error);
+  g_clear_error (&op->undo_error);
+  g_free (op->actor);
+  g_free (op);
+}
+
+/* ---- Saving -------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  VmsanVmStore *store;
+  VmsanVmRecord *record;
+  gboolean remove;
+} Save;
+
+static void
+save_free (Save *save)
+{
+  g_object_unref (save->store);
+  vmsan_vm_record_free (save->record);
+  g_free (save);
+}
+
+static void
+save_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+  Save *save = data;
+  GError *error = NULL;
+  gboolean ok;
+
+  if (save->remove)
+    ok = vmsan_vm_store_remove (save->store, save->record->id, &error);
+  else
+    ok = vmsan_vm_store_save (save->store, save->record, &error);
+  if (ok)
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+/* Saves the draft, or removes the record; fsync may take long, so in a thread. */
+static void
+save_draft (VmsanOperation *op, gboolean remove, GAsyncReadyCallback callback)
+{
+  g_autoptr (GTask) task = g_task_new (op->vm, NULL, callback, op);
+  Save *save = g_new0 (Save, 1);
+
+  save->store = g_object_ref (op->vm->context->store);
+  save->record = vmsan_vm_record_copy (op->draft);
+  save->remove = remove;
+  g_task_set_task_data (task, save, (GDestroyNotify) save_free);
+  g_task_run_in_thread (task, save_in_thread);
+}
+
+/* ---- The end ------------------------------------------------------------------------------- */
+
+/* Lets the machine go, tells the caller, and then lets waiting removals have it. */
+static void
+end (VmsanOperation *op)
+{
+  g_autoptr (VmsanVm) vm = g_object_ref (op->vm);
+  g_autoptr (GTask) task = g_steal_pointer (&op->task);
+  g_autoptr (GTask) waiting = NULL;
+
+  vm->operation = NULL;
+  if (op->error != NULL)
+    {
+      if (g_error_matches (op->error, G_IO_ERROR, G_IO_ERROR_CANCELLED) ||
+          g_error_matches (op->error, VMSAN_ERROR, VMSAN_ERROR_CANCELLED))
+        {
+          g_clear_error (&op->error);
+          op->error = g_error_new (VMSAN_ERROR, VMSAN_ERROR_CANCELLED,
+                                   "“%s” of machine %s was cancelled and undone", op->plan->phase,
+                                   vm->record->id);
+        }
+      vmsan_vm_emit_error (vm, op->plan->phase, op->error, op->actor);
+      g_task_return_error (task, g_steal_pointer (&op->error));
+    }
+  else
+    {
+      if (op->plan->start_index < op->n_steps)
+        vmsan_vm_emit_hook (vm, VMSAN_HOOK_AFTER_START, op->draft->reason, op->actor);
+      if (op->plan->after_hook != VMSAN_HOOK_AFTER_START)
+        vmsan_vm_emit_hook (vm, op->plan->after_hook, op->draft->reason, op->actor);
+      g_task_return_boolean (task, TRUE);
+    }
+  operation_free (op);
+
+  waiting = g_queue_pop_head (&vm->waiting);
+  if (waiting != NULL)
+    g_task_return_boolean (waiting, TRUE);
+}
+
+static void
+on_final_saved (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  VmsanOperation *op = user_data;
+  g_autoptr (GError) error = NULL;
+
+  if (!g_task_propagate_boolean (G_TASK (result), &error))
+    {
+      /* What is on disk still names the operation; the next start of the service ends it. Here
+       * only a forced removal does. */
+      g_warning ("Machine %s: %s", op->vm->record->id, error->message);
+      op->draft->state = VMSAN_VM_ERROR;
+      vmsan_vm_record_set_text (&op->draft->reason, error->message);
+      if (op->error == NULL)
+        op->error = g_error_copy (error);
+    }
+  vmsan_vm_publish (op->vm, op->draft, op->actor);
+  end (op);
+}
+
+static void
+on_record_removed (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  VmsanOperation *op = user_data;
+  GError *error = NULL;
+
+  if (!g_task_propagate_boolean (G_TASK (result), &error))
+    {
+      g_warning ("Machine %s: %s", op->vm->record->id, error->message);
+      op->draft->state = VMSAN_VM_ERROR;
+      vmsan_vm_record_set_text (&op->draft->reason, error->message);
+      if (op->error == NULL)
+        op->error = g_steal_pointer (&error);
+      g_clear_error (&error);
+      vmsan_vm_publish (op->vm, op->draft, op->actor);
+      end (op);
+      return;
+    }
+
+  g_autoptr (VmsanVm) vm = g_object_ref (op->vm);
+  const VmsanVmContext *context = vm->context;
+
+  vmsan_vm_emit_state (vm, vmsan_vm_state_to_string (vm->record->state), "removed", op->actor);
+  vm->gone = TRUE;
+  context->removed (context->data, vm);
+  end (op);
+}
+
+static void
+finish_record (VmsanOperation *op, VmsanVmState state)
+{
+  op->draft->has_operation = FALSE;
+  g_strfreev (op->draft->steps);
+  op->draft->steps = g_new0 (char *, 1);
+  op->draft->state = state;
+  save_draft (op, FALSE, on_final_saved);
+}
+
+/* All is done or undone: the record says so. */
+static void
+settle (VmsanOperation *op)
+{
+  gboolean failed = op->error != NULL;
+  gboolean reverted = op->plan->direction == VMSAN_PLAN_REVERT;
+
+  if (op->undo_error != NULL)
+    {
+      /* The record keeps its steps, so that a forced removal or the next start tries again. */
+      g_warning ("Machine %s: undoing “%s” failed: %s", op->vm->record->id, op->plan->phase,
+                 op->undo_error->message);
+      vmsan_vm_record_set_text (&op->draft->reason, op->undo_error->message);
+      op->draft->state = VMSAN_VM_ERROR;
+      if (op->error == NULL)
+        op->error = g_error_copy (op->undo_error);
+      save_draft (op, FALSE, on_final_saved);
+    }
+  else if (op->plan->record_ends && failed != reverted)
+    save_draft (op, TRUE, on_record_removed);
+  else if (failed)
+    {
+      vmsan_vm_record_set_text (&op->draft->reason, op->error->message);
+      finish_record (op, op->state_before);
+    }
+  else
+    finish_record (op, op->plan->after);
+}
+
+/* ---- Undoing ------------------------------------------------------------------------------- */
+
+static void revert_next (VmsanOperation *op);
+
+static void
+note_undo_error (VmsanOperation *op, GError *error)
+{
+  if (op->undo_error == NULL)
+    op->undo_error = error;
+  else
+    g_error_free (error);
+}
+
+static void
+on_reverted (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  VmsanOperation *op = user_data;
+  GError *error = NULL;
+
+  if (!g_task_propagate_boolean (G_TASK (result), &error) ||
+      !observe (op, op->plan->steps[op->index], VMSAN_STEP_AFTER_REVERT, &error))
+    note_undo_error (op, error);
+  revert_next (op);
+}
+
+/* Undoes the last step that is left. One that fails does not keep the others from being undone. */
+static void
+revert_next (VmsanOperation *op)
+{
+  const VmsanStep *step;
+  GError *error = NULL;
+
+  if (op->index == 0)
+    {
+      settle (op);
+      return;
+    }
+  step = op->plan->steps[--op->index];
+  if (!observe (op, step, VMSAN_STEP_BEFORE_REVERT, &error))
+    {
+      note_undo_error (op, error);
+      revert_next (op);
+      return;
+    }
+  step->revert (op->vm, g_task_new (op->vm, NULL, on_reverted, op));
+}
+
+static void
+on_prelude (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!g_task_propagate_boolean (G_TASK (result), &error))
+    g_debug ("%s", error->message);
+  revert_next (user_data);
+}
+
+/* ---- Doing --------------------------------------------------------------------------------- */
+
+static void apply_next (VmsanOperation *op);
+
+static void
+fail (VmsanOperation *op, GError *error)
+{
+  op->error = error;
+  /* The step that failed may have done half of its work. */
+  op->index = MIN (op->index + 1, op->n_steps);
+  revert_next (op);
+}
+
+static void
+on_applied (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  VmsanOperation *op = user_data;
+  GError *error = NULL;
+
+  if (!g_task_propagate_boolean (G_TASK (result), &error) ||
+      !observe (op, op->plan->steps[op->index], VMSAN_STEP_AFTER_APPLY, &error))
+    {
+      fail (op, error);
+      return;
+    }
+  op->index++;
+  apply_next (op);
+}
+
+static void
+apply_next (VmsanOperation *op)
+{
+  const VmsanStep *step = op->plan->steps[op->index];
+  GError *error = NULL;
+
+  if (step == NULL)
+    {
+      settle (op);
+      return;
+    }
+  if (op->index == op->plan->start_index)
+    vmsan_vm_emit_hook (op->vm, VMSAN_HOOK_BEFORE_START, "", op->actor);
+  if (g_cancellable_set_error_if_cancelled (op->cancellable, &error) ||
+      !observe (op, step, VMSAN_STEP_BEFORE_APPLY, &error))
+    {
+      fail (op, error);
+      return;
+    }
+  step->apply (op->vm, g_task_new (op->vm, op->cancellable, on_applied, op));
+}
+
+/* ---- The beginning ------------------------------------------------------------------------- */
+
+static void
+on_intent_saved (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  VmsanOperation *op = user_data;
+  GError *error = NULL;
+
+  if (!g_task_propagate_boolean (G_TASK (result), &error))
+    {
+      /* Nothing was done, so nothing is shown; a new machine never came to be. */
+      op->error = error;
+      if (op->plan->direction == VMSAN_PLAN_APPLY && op->plan->record_ends)
+        {
+          op->vm->gone = TRUE;
+          op->vm->context->removed (op->vm->context->data, op->vm);
+        }
+      end (op);
+      return;
+    }
+  vmsan_vm_publish (op->vm, op->draft, op->actor);
+
+  if (op->plan->direction == VMSAN_PLAN_APPLY)
+    {
+      apply_next (op);
+      return;
+    }
+  op->index = op->n_steps;
+  if (op->plan->prelude != NULL)
+    op->plan->prelude (op->vm, g_task_new (op->vm, op->cancellable, on_prelude, op));
+  else
+    revert_next (op);
+}
+
+static void
+on_caller_cancelled (GCancellable *caller, gpointer user_data)
+{
+  g_cancellable_cancel (user_data);
+}
+
+static void
+write_intent (VmsanOperation *op, const char *reason)
+{
+  g_autoptr (GStrvBuilder) names = g_strv_builder_new ();
+
+  for (guint i = 0; i < op->n_steps; i++)
+    g_strv_builder_add (names, op->plan->steps[i]->name);
+  g_strfreev (op->draft->steps);
+  op->draft->steps = g_strv_builder_end (names);
+  op->draft->has_operation = TRUE;
+  op->draft->operation = op->plan->verb;
+  op->draft->state = op->plan->during;
+  vmsan_vm_record_set_text (&op->draft->reason, reason);
+}
+
+void
+vmsan_operation_run_async (VmsanVm *vm,
+                           const VmsanPlan *plan,
+                           const char *reason,
+                           const char *actor,
+                           GCancellable *cancellable,
+                           GAsyncReadyCallback callback,
+                           gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (vm, NULL, callback, user_data);
+  VmsanOperation *op;
+  GError *error = NULL;
+
+  if (!vmsan_vm_check_verb (vm, plan->verb, &error))
+    {
+      g_task_return_error (task, error);
+      return;
+    }
+
+  op = g_new0 (VmsanOperation, 1);
+  op->vm = vm; /* the task holds it */
+  op->plan = plan;
+  op->draft = vmsan_vm_record_copy (vm->record);
+  op->state_before = vm->record->state;
+  op->actor = g_strdup (actor);
+  op->task = g_steal_pointer (&task);
+  op->cancellable = g_cancellable_new ();
+  while (plan->steps[op->n_steps] != NULL)
+    op->n_steps++;
+  vm->operation = op;
+
+  vmsan_vm_emit_hook (vm, plan->before_hook, reason, actor);
+  write_intent (op, reason);
+  save_draft (op, FALSE, on_intent_saved);
+  if (cancellable != NULL)
+    {
+      op->caller = g_object_ref (cancellable);
+      op->caller_handler = g_cancellable_connect (cancellable, G_CALLBACK (on_caller_cancelled),
+                                                  g_object_ref (op->cancellable), g_object_unref);
+    }
+}
+
+gboolean
+vmsan_operation_run_finish (VmsanVm *vm, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+VmsanVmRecord *
+vmsan_operation_get_draft (VmsanVm *vm)
+{
+  return vm->operation->draft;
+}
+
+void
+vmsan_operation_cancel (VmsanVm *vm)
+{
+  if (vm->operation != NULL)
+    g_cancellable_cancel (vm->operation->cancellable);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What the files of vm/ share about a machine. */
+
+#pragma once
+
+#include "storage/content-store.h"
+#include "storage/managed-path.h"
+#include "vm/agent-control.h"
+#include "vm/service-config.h"
+#include "vm/vm-hook.h"
+#include "vm/vm-store.h"
+#include "vm/vm.h"
+#include "vmm/vmm.h"
+
+typedef struct _VmsanOperation VmsanOperation;
+
+/* What all machines share; owned by the manager, which outlives them. */
+typedef struct
+{
+  const VmsanConfig *config;
+  VmsanManagedRoot *state_root;
+  VmsanManagedRoot *runtime_root;
+  VmsanVmStore *store;
+  VmsanContentStore *images;
+  VmsanContentStore *kernels;
+  GPtrArray *vmms; /* VmsanVmm */
+  char *agent_path;
+  char *boot_id;
+
+  void (*emit_hook) (gpointer data, const VmsanHookEvent *event);
+  void (*removed) (gpointer data, VmsanVm *vm); /* its record is gone */
+  gpointer data;
+} VmsanVmContext;
+
+#define VMSAN_MAX_STREAMS 64
+
+struct _VmsanVm
+{
+  GObject parent;
+
+  const VmsanVmContext *context;
+  VmsanVmRecord *record; /* what is on disk */
+
+  VmsanOperation *operation; /* under way, or NULL */
+  GQueue waiting;            /* GTask: forced removals that wait for its end */
+
+  VmsanMonitor *monitor; /* of a machine that runs */
+  GCancellable *monitor_watch;
+  gboolean monitor_ended;
+  char *monitor_exit; /* how it ended, in words */
+  int monitor_status;
+  VmsanAgentControl *control; /* NULL when the agent does not answer */
+  guint64 busy_streams;       /* bit N: stream N has a session; for drivers that count them */
+  GSource *timeout;
+  guint stop_deadline_ms; /* of the stop under way */
+  gboolean gone;          /* removed; only its last callers still hold it */
+};
+
+VmsanVm *vmsan_vm_new (const VmsanVmContext *context, VmsanVmRecord *record);
+
+/* Replaces the record by a copy of @record, which has been saved, and tells who listens. */
+void vmsan_vm_publish (VmsanVm *self, const VmsanVmRecord *record, const char *actor);
+
+void vmsan_vm_emit_hook (VmsanVm *self, VmsanHook hook, const char *reason, const char *actor);
+void vmsan_vm_emit_error (VmsanVm *self, const char *phase, const GError *error, const char *actor);
+
+void vmsan_vm_emit_state (VmsanVm *self,
+                          const char *old_state,
+                          const char *new_state,
+                          const char *actor);
+
+VmsanVmm *vmsan_vm_find_vmm (const VmsanVmContext *context, const char *name);
+
+/* ---- vm-monitor.c: the monitor of a running machine ---------------------------------------- */
+
+/* Takes @monitor and follows it: its end is noticed at once. */
+void vmsan_vm_take_monitor (VmsanVm *self, VmsanMonitor *monitor);
+void vmsan_vm_drop_monitor (VmsanVm *self);
+
+/* Opens the control session: connect, handshake. */
+void vmsan_vm_open_control_async (VmsanVm *self,
+                                  const guint8 *token,
+                                  guint deadline_ms,
+                                  GCancellable *cancellable,
+                                  GAsyncReadyCallback callback,
+                                  gpointer user_data);
+gboolean vmsan_vm_open_control_finish (VmsanVm *self, GAsyncResult *result, GError **error);
+
+/* Starts or replaces the timer of the record's timeout_at_us. */
+void vmsan_vm_arm_timeout (VmsanVm *self);
+
+/* ---- vm-lifecycle.c ------------------------------------------------------------------------ */
+
+/* Makes a new machine of a record that is in no store yet, and boots it with @start. */
+void vmsan_vm_create_async (VmsanVm *self,
+                            gboolean start,
+                            const char *actor,
+                            GCancellable *cancellable,
+                            GAsyncReadyCallback callback,
+                            gpointer user_data);
+gboolean vmsan_vm_create_finish (VmsanVm *self, GAsyncResult *result, GError **error);
+
+/* Cleans up after a monitor that ended by itself. @reason says how. */
+void vmsan_vm_bury_async (VmsanVm *self,
+                          const char *reason,
+                          const char *actor,
+                          GAsyncReadyCallback callback,
+                          gpointer user_data);
+gboolean vmsan_vm_bury_finish (VmsanVm *self, GAsyncResult *result, GError **error);
+
+/* Whether the record says that an operation was interrupted. */
+gboolean vmsan_vm_needs_recovery (VmsanVm *self);
+
+/* Leads a machine out of an operation that a crash of the service interrupted. */
+void vmsan_vm_recover_async (VmsanVm *self, GAsyncReadyCallback callback, gpointer user_data);
+gboolean vmsan_vm_recover_finish (VmsanVm *self, GAsyncResult *result, GError **error);
