@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Hooks as signals of org.vmsan.Manager, each with the next sequence number. */
+
+#pragma once
+
+#include "bus/bus-service.h"
+
+VmsanBusHooks *vmsan_bus_hooks_new (VmsanBus *bus);
+void vmsan_bus_hooks_free (VmsanBusHooks *self);
