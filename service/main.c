@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "daemon.h"
+
+#include "vmm/qemu/qemu-driver.h"
+
+static GPtrArray *
+make_drivers (const VmsanConfig *config)
+{
+  GPtrArray *vmms = g_ptr_array_new_with_free_func (g_object_unref);
+
+  g_ptr_array_add (vmms, vmsan_qemu_driver_new (config->qemu_binary, config->libexec_directory));
+  return vmms;
+}
+
+int
+main (int argc, char **argv)
+{
+  return vmsan_daemon_main (argc, argv, make_drivers);
+}
