@@ -6,7 +6,8 @@
  *
  * With a program (the guest agent serving on the host) it runs that and ends with its exit code.
  * SIGTERM is the power button, SIGUSR1 pauses the program, SIGUSR2 lets it go on. How it ended
- * goes to descriptor 3, for a service that is not its parent any more. */
+ * goes to descriptor 3, for a service that is not its parent any more; descriptor 4 is closed once
+ * signals are waited for, as PID 1 loses those that come earlier. */
 
 #include <errno.h>
 #include <signal.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #define STATUS_FD 3
+#define READY_FD  4
 
 static void
 end (int exit_code)
@@ -106,6 +108,7 @@ main (int argc, char **argv)
   for (i = 0; i < (int) (sizeof caught / sizeof caught[0]); i++)
     sigaddset (&signals, caught[i]);
   sigprocmask (SIG_BLOCK, &signals, NULL);
+  close (READY_FD);
 
   for (i = 1; i < argc && strcmp (argv[i], "--") != 0; i++)
     if (strncmp (argv[i], "--exit-code=", 12) == 0)

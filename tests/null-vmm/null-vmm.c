@@ -19,6 +19,7 @@
 #define AGENT_DIR         "agent"
 #define AGENT_SOCKET      "socket"
 #define STATUS_FD         3
+#define READY_FD          4
 #define CONNECT_RETRY_MS  5
 #define CONNECT_WITHIN_MS 10000
 
@@ -255,6 +256,7 @@ null_monitor_connect_async (VmsanMonitor *monitor,
 
   *deadline = g_get_monotonic_time () + CONNECT_WITHIN_MS * G_TIME_SPAN_MILLISECOND;
   g_task_set_task_data (task, deadline, g_free);
+  g_task_set_check_cancellable (task, FALSE); /* a descriptor that is there must not be lost */
   if (orders_apply (self->orders_path, "connect", task) || !try_to_connect (task))
     return;
   /* A serial port of a real machine is there before its agent; this socket is not. */
@@ -368,7 +370,7 @@ spawn_data_new (VmsanNullVmm *vmm, const VmsanVmmSpec *spec)
   data->monitor_path = g_strdup (vmm->monitor_path);
   data->agent_path = g_key_file_get_string (orders, "null", "agent", NULL);
   data->argv = g_ptr_array_new_with_free_func (g_free);
-  g_ptr_array_add (data->argv, g_strdup ("null-monitor"));
+  g_ptr_array_add (data->argv, g_strdup ("/null-monitor"));
   add_argument (data->argv, orders, "die-after-ms");
   add_argument (data->argv, orders, "exit-code");
   if (data->agent_path != NULL)
@@ -398,7 +400,12 @@ make_agent_dir (const SpawnData *data, GError **error)
 }
 
 static VmsanProcess *
-spawn_process (const SpawnData *data, int status_fd, int exec_fd, int agent_dir_fd, GError **error)
+spawn_process (const SpawnData *data,
+               int exec_fd,
+               int status_fd,
+               int ready_fd,
+               int agent_dir_fd,
+               GError **error)
 {
   const VmsanBind binds[] = {
     { .source_fd = agent_dir_fd, .target = "/run", .writable = TRUE },
@@ -411,7 +418,7 @@ spawn_process (const SpawnData *data, int status_fd, int exec_fd, int agent_dir_
     { .source = "/dev/null", .source_fd = -1, .target = "/dev/null", .device = TRUE },
     { .source = "/dev/urandom", .source_fd = -1, .target = "/dev/urandom", .device = TRUE },
   };
-  const VmsanSpawnFd fds[] = { { status_fd, STATUS_FD } };
+  const VmsanSpawnFd fds[] = { { status_fd, STATUS_FD }, { ready_fd, READY_FD } };
   const VmsanSpawnSpec spec = {
     .argv = (const char *const *) data->argv->pdata,
     .exec_fd = exec_fd,
@@ -429,27 +436,51 @@ spawn_process (const SpawnData *data, int status_fd, int exec_fd, int agent_dir_
   return vmsan_process_spawn (&spec, error);
 }
 
+/* Returns when the monitor waits for signals, or has died. */
+static void
+wait_until_ready (int ready_fd)
+{
+  char byte;
+
+  while (read (ready_fd, &byte, 1) < 0 && errno == EINTR)
+    ;
+}
+
+static VmsanProcess *
+start_monitor (const SpawnData *data, GError **error)
+{
+  g_autoptr (VmsanProcess) process = NULL;
+  vmsan_autofd int exec_fd = open (data->monitor_path, O_RDONLY | O_CLOEXEC);
+  vmsan_autofd int status_fd = openat (data->runtime_dir_fd, STATUS_FILE,
+                                       O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+  vmsan_autofd int agent_dir_fd = -1;
+  vmsan_autofd int ready_read_fd = -1;
+  vmsan_autofd int ready_write_fd = -1;
+  int ready_fds[2];
+
+  if (exec_fd < 0 || status_fd < 0 || pipe2 (ready_fds, O_CLOEXEC) != 0)
+    {
+      vmsan_error_set_errno (error, errno, "The null driver cannot open its files");
+      return NULL;
+    }
+  ready_read_fd = ready_fds[0];
+  ready_write_fd = ready_fds[1];
+  if (data->agent_path != NULL && (agent_dir_fd = make_agent_dir (data, error)) < 0)
+    return NULL;
+  process = spawn_process (data, exec_fd, status_fd, ready_write_fd, agent_dir_fd, error);
+  vmsan_fd_close (&ready_write_fd);
+  if (process != NULL)
+    wait_until_ready (ready_read_fd);
+  return g_steal_pointer (&process);
+}
+
 static void
 spawn_in_thread (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
   SpawnData *data = task_data;
-  g_autoptr (VmsanProcess) process = NULL;
   g_autoptr (GError) error = NULL;
-  vmsan_autofd int status_fd = -1;
-  vmsan_autofd int exec_fd = -1;
-  vmsan_autofd int agent_dir_fd = -1;
+  g_autoptr (VmsanProcess) process = start_monitor (data, &error);
 
-  exec_fd = open (data->monitor_path, O_RDONLY | O_CLOEXEC);
-  status_fd = openat (data->runtime_dir_fd, STATUS_FILE,
-                      O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (exec_fd < 0 || status_fd < 0)
-    {
-      vmsan_error_set_errno (&error, errno, "The null driver cannot open its files");
-      g_task_return_error (task, g_steal_pointer (&error));
-      return;
-    }
-  if (data->agent_path == NULL || (agent_dir_fd = make_agent_dir (data, &error)) >= 0)
-    process = spawn_process (data, status_fd, exec_fd, agent_dir_fd, &error);
   if (process == NULL)
     g_task_return_error (task, g_steal_pointer (&error));
   else
