@@ -179,6 +179,9 @@ set_open_error (
     g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_DAMAGED,
                  "%s “%s/%s” was refused: another file system is mounted there; unmount it", verb,
                  self->path, name);
+  else if (saved_errno == EEXIST)
+    g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_EXISTS, "%s “%s/%s” was refused: it is there",
+                 verb, self->path, name);
   else if (saved_errno == ENOSYS)
     g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_UNAVAILABLE,
                  "%s “%s/%s” failed: the kernel has no openat2; Linux 5.6 or later is needed", verb,
