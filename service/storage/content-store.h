@@ -32,6 +32,8 @@ typedef struct
   uid_t added_by;
 } VmsanContent;
 
+#define VMSAN_TYPE_CONTENT (vmsan_content_get_type ())
+GType vmsan_content_get_type (void); /* boxed, for the signals */
 VmsanContent *vmsan_content_ref (VmsanContent *self);
 void vmsan_content_unref (VmsanContent *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VmsanContent, vmsan_content_unref)
@@ -47,17 +49,20 @@ typedef struct
 G_DECLARE_FINAL_TYPE (VmsanContentStore, vmsan_content_store, VMSAN, CONTENT_STORE, GObject)
 
 /**
- * VmsanContentStore::added, ::removed: (content) an entry came or went.
+ * VmsanContentStore::added, ::removed: (VmsanContent *content) an entry came or went. "added" is
+ * emitted before the add completes.
  */
 
-/* Opens the store and reads its entries; damaged ones are moved to "damaged/" and warned of. */
+/* Opens the store and reads its entries; damaged ones are moved to "damaged/" and warned of. Holds
+ * a reference to @root. (transfer full) */
 VmsanContentStore *
 vmsan_content_store_open (VmsanManagedRoot *root, VmsanContentKind kind, GError **error);
 
 /* Adds an image from a descriptor: a regular file with a file system, or a tar stream (a regular
  * file or pipe; see image-builder.h). @max_bytes bounds what is stored. The descriptor's offset is
  * not used for files and may be changed by others meanwhile: what is hashed is the copy that is
- * stored. (transfer full) result. */
+ * stored. It is duplicated and can be closed at once. Content that is there already is returned as
+ * it is, under the name it has. (transfer full) result. */
 void vmsan_content_store_add_image_async (VmsanContentStore *self,
                                           int source_fd,
                                           const char *name,
@@ -68,7 +73,7 @@ void vmsan_content_store_add_image_async (VmsanContentStore *self,
                                           gpointer user_data);
 
 /* Adds a kernel: @kernel_fd a bzImage or ELF vmlinux for x86-64; @modules_fd one file with the
- * @n_modules modules behind each other (-1 with 0 modules). */
+ * @n_modules modules behind each other and nothing else (-1 with 0 modules). */
 void vmsan_content_store_add_kernel_async (VmsanContentStore *self,
                                            int kernel_fd,
                                            int modules_fd,
@@ -94,11 +99,13 @@ GPtrArray *vmsan_content_store_list (VmsanContentStore *self);
 int vmsan_content_store_open_content (VmsanContentStore *self, const char *id, GError **error);
 
 /* Opens the initramfs for a kernel: its modules and the agent at @agent_path, packed once and kept
- * until either changes. Returns a descriptor or -1. Blocks when it has to be packed. */
+ * until the agent changes. Returns a descriptor or -1. Blocks when it has to be packed. Any
+ * thread. */
 int vmsan_content_store_open_initramfs (VmsanContentStore *self,
                                         const char *kernel_id,
                                         const char *agent_path,
                                         GError **error);
 
-/* Removes an entry; that nothing uses it is the caller's to know. */
+/* Removes an entry, and frees its space in the background; that nothing uses it is the caller's to
+ * know. Who has it open keeps it. */
 gboolean vmsan_content_store_remove (VmsanContentStore *self, const char *id, GError **error);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* What content-add.c needs of the store: a place to build an entry, and to put it in. Any thread.
+ */
+
+#pragma once
+
+#include "storage/content-store.h"
+
+VmsanManagedRoot *vmsan_content_store_get_root (VmsanContentStore *self); /* borrowed */
+VmsanContentKind vmsan_content_store_get_kind (VmsanContentStore *self);
+
+/* "image" or "kernel", for messages. */
+const char *vmsan_content_store_get_noun (VmsanContentStore *self);
+
+/* Makes an empty hidden directory for an entry; its name is relative to the root. (transfer full)
+ */
+char *vmsan_content_store_begin (VmsanContentStore *self, GError **error);
+
+/* Refuses a name that is invalid, or taken by an entry that cannot be the one that is being added,
+ * which has @size_bytes (0: not known yet). */
+gboolean vmsan_content_store_check_name (VmsanContentStore *self,
+                                         const char *name,
+                                         guint64 size_bytes,
+                                         GError **error);
+
+/* Gives the hidden directory, whose files are written and synced, the place of @content. When that
+ * is there already it is returned and @is_new is FALSE. The hidden directory is the caller's to
+ * delete, if it still exists. (transfer full) */
+VmsanContent *vmsan_content_store_commit (VmsanContentStore *self,
+                                          const char *temporary,
+                                          VmsanContent *content,
+                                          gboolean *is_new,
+                                          GError **error);
+
+/* In the context that the store's users live in, not in a worker. */
+void vmsan_content_store_emit_added (VmsanContentStore *self, VmsanContent *content);
