@@ -184,21 +184,22 @@ open_part (VmsanCgroup *self, const VmsanHierarchy *hierarchy, GError **error)
 
 static gboolean
 explain_subtree_control (const char *directory,
-                         const char *controllers,
+                         VmsanControllers controllers,
                          int saved_errno,
                          GError **error)
 {
+  g_autofree char *names = vmsan_controllers_to_string (controllers);
   const char *what_to_do = "";
 
   /* See “No Internal Process Constraint” in Documentation/admin-guide/cgroup-v2.rst. */
-  if (saved_errno == EBUSY)
+  if (saved_errno == EBUSY || saved_errno == EOPNOTSUPP)
     what_to_do = ". It has processes of its own, so it can have no groups with limits below it: "
                  "move these processes to a group below it, or configure another parent group";
   else if (saved_errno == ENOENT)
     what_to_do = ". The group above does not hand the controllers down: with systemd, set "
                  "“Delegate=yes” in the unit; or configure another parent group";
   g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_UNAVAILABLE,
-               "Enabling %s below cgroup “%s” failed: %s%s", controllers, directory,
+               "Enabling %s below cgroup “%s” failed: %s%s", names, directory,
                g_strerror (saved_errno), what_to_do);
   return FALSE;
 }
@@ -209,9 +210,9 @@ enable_controllers (const char *directory, GError **error)
 {
   VmsanCgroupPart part = { .directory = (char *) directory, .v2 = TRUE };
   vmsan_autofd int dir_fd = open (directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  g_autoptr (GError) local_error = NULL;
+  g_autoptr (GString) request = g_string_new (NULL);
   g_autofree char *enabled = NULL;
-  g_autofree char *names = NULL;
+  vmsan_autofd int fd = -1;
   VmsanControllers missing;
 
   if (dir_fd < 0)
@@ -224,19 +225,19 @@ enable_controllers (const char *directory, GError **error)
   if (missing == 0)
     return TRUE;
 
-  names = vmsan_controllers_to_string (missing);
+  /* All in one request. In one of its own, cpu or pids would be granted even to a group that has
+   * processes, and that would turn it into the root of a threaded tree, which can have no memory
+   * controller any more. */
   for (VmsanControllers one = 1; one <= missing; one <<= 1)
     {
       g_autofree char *name = vmsan_controllers_to_string (missing & one);
-      g_autofree char *request = g_strconcat ("+", name, NULL);
-      vmsan_autofd int fd = -1;
 
-      if (!(missing & one))
-        continue;
-      fd = openat (dir_fd, "cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
-      if (fd < 0 || write (fd, request, strlen (request)) < 0)
-        return explain_subtree_control (directory, names, errno, error);
+      if (missing & one)
+        g_string_append_printf (request, "%s+%s", request->len > 0 ? " " : "", name);
     }
+  fd = openat (dir_fd, "cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write (fd, request->str, request->len) < 0)
+    return explain_subtree_control (directory, missing, errno, error);
   return TRUE;
 }
 
