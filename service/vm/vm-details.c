@@ -4,12 +4,49 @@
 
 #include "vm/vm-private.h"
 
+#include "sys/console-log.h"
+#include "sys/fd.h"
 #include "vm/vm-state.h"
+
+#include <fcntl.h>
+
+#define CONSOLE_BYTES (16 * 1024)
+
+/* The end of the console log, as text that is safe to show on a terminal: the guest wrote it. The
+ * runtime directory is in memory, so this does not wait for a disk. */
+static char *
+read_console (VmsanVm *self)
+{
+  vmsan_autofd int dir_fd =
+      vmsan_managed_root_open_at (self->context->runtime_root, self->record->id,
+                                  O_RDONLY | O_DIRECTORY, 0, NULL);
+  g_autofree char *bytes = NULL;
+  g_autofree char *text = NULL;
+  GString *safe;
+  gsize size = 0;
+
+  if (dir_fd >= 0)
+    bytes =
+        vmsan_console_log_read_tail (dir_fd, VMSAN_VMM_CONSOLE_FILE, CONSOLE_BYTES, &size, NULL);
+  if (bytes == NULL)
+    return NULL;
+  text = g_utf8_make_valid (bytes, size);
+  safe = g_string_sized_new (size);
+  for (const char *c = text; *c != '\0'; c = g_utf8_next_char (c))
+    {
+      gunichar character = g_utf8_get_char (c);
+
+      if (character == '\n' || character == '\t' || !g_unichar_iscntrl (character))
+        g_string_append_unichar (safe, character);
+    }
+  return g_string_free (safe, FALSE);
+}
 
 GVariant *
 vmsan_vm_get_details (VmsanVm *self)
 {
   const VmsanVmRecord *record = self->record;
+  g_autofree char *console = NULL;
   GVariantDict details;
 
   g_variant_dict_init (&details, NULL);
@@ -19,6 +56,8 @@ vmsan_vm_get_details (VmsanVm *self)
   g_variant_dict_insert (&details, "project", "s", record->project);
   g_variant_dict_insert_value (&details, "labels", record->labels);
   g_variant_dict_insert (&details, "timeout-ms", "t", record->timeout_ms);
+  if ((console = read_console (self)) != NULL)
+    g_variant_dict_insert (&details, "console", "s", console);
   if (record->has_operation)
     g_variant_dict_insert (&details, "operation", "s", vmsan_verb_to_string (record->operation));
   if (record->pid > 0)

@@ -13,6 +13,9 @@
 
 #include <gio/gio.h>
 
+/* What every driver calls the console log in the runtime directory. */
+#define VMSAN_VMM_CONSOLE_FILE "console.log"
+
 /**
  * VmsanVmmSpec: one machine to run; all borrowed for the length of the call.
  * @runtime_dir_fd: a directory of the machine's own, root only; sockets and logs go there
