@@ -224,6 +224,14 @@ vmsan_bus_exec (VmsanBusCall *call)
   vmsan_vm_exec_async (call->vm, call->request, call->gone, on_exec, call);
 }
 
+/* D-Bus strings are UTF-8 without NUL; what is not becomes U+FFFD. */
+static char *
+as_text (GByteArray *bytes)
+{
+  return bytes->len > 0 ? g_utf8_make_valid ((const char *) bytes->data, bytes->len)
+                        : g_strdup ("");
+}
+
 static void
 on_run (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -237,8 +245,8 @@ on_run (GObject *source, GAsyncResult *result, gpointer user_data)
       vmsan_bus_call_fail (user_data, error);
       return;
     }
-  output = g_utf8_make_valid ((const char *) run->output->data, run->output->len);
-  errors = g_utf8_make_valid ((const char *) run->errors->data, run->errors->len);
+  output = as_text (run->output);
+  errors = as_text (run->errors);
   vmsan_bus_call_return (user_data, g_variant_new ("(iiss)", run->exit_code, run->signal_number,
                                                    output, errors));
 }

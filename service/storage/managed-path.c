@@ -384,10 +384,18 @@ vmsan_managed_root_list (VmsanManagedRoot *self, const char *name, gsize max, GE
   int saved_errno;
   DIR *dir;
 
-  fd = vmsan_managed_root_open_at (self, name, O_RDONLY | O_DIRECTORY, 0, error);
-  if (fd < 0)
-    return NULL;
-  dir = fdopendir (fd);
+  if (name == NULL)
+    {
+      name = self->path;
+      fd = openat (self->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+  else
+    {
+      fd = vmsan_managed_root_open_at (self, name, O_RDONLY | O_DIRECTORY, 0, error);
+      if (fd < 0)
+        return NULL;
+    }
+  dir = fd >= 0 ? fdopendir (fd) : NULL;
   if (dir == NULL)
     {
       set_open_error (self, name, "Listing", errno, error);

@@ -125,7 +125,9 @@ make_mount_point (int root_fd, const char *target, gboolean directory, GError **
 
       if (last && !directory)
         made_fd = openat (at, parts[i], O_CREAT | O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0444);
-      else if (mkdirat (at, parts[i], 0755) < 0 && errno != EEXIST)
+      /* Not left to the umask, which in a service keeps others out: the child is an other. */
+      else if ((mkdirat (at, parts[i], 0755) < 0 && errno != EEXIST) ||
+               fchmodat (at, parts[i], 0755, 0) < 0)
         made_fd = -1;
       else
         made_fd = openat (at, parts[i], O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

@@ -5,6 +5,7 @@
 
 #include "vm/vm-manager.h"
 
+#include "storage/confined-tool.h"
 #include "sys/error.h"
 #include "vm/vm-operation.h"
 #include "vm/vm-private.h"
@@ -143,6 +144,7 @@ vmsan_vm_manager_new (VmsanConfig *config, GPtrArray *vmms, GError **error)
   g_autoptr (VmsanVmManager) self = g_object_new (VMSAN_TYPE_VM_MANAGER, NULL);
 
   self->config = config;
+  vmsan_tool_set_ids (config->builder_first_uid);
   self->context.config = config;
   self->context.vmms = g_ptr_array_ref (vmms);
   self->context.agent_path = g_build_filename (config->libexec_directory, "vmsan-agent", NULL);

@@ -128,8 +128,7 @@ end (VmsanOperation *op)
     {
       if (op->plan->start_index < op->n_steps)
         vmsan_vm_emit_hook (vm, VMSAN_HOOK_AFTER_START, op->draft->reason, op->actor);
-      if (op->plan->after_hook != VMSAN_HOOK_AFTER_START)
-        vmsan_vm_emit_hook (vm, op->plan->after_hook, op->draft->reason, op->actor);
+      vmsan_vm_emit_hook (vm, op->plan->after_hook, op->draft->reason, op->actor);
       g_task_return_boolean (task, TRUE);
     }
   operation_free (op);
@@ -317,6 +316,7 @@ apply_next (VmsanOperation *op)
 {
   const VmsanStep *step = op->plan->steps[op->index];
   GError *error = NULL;
+  GTask *task;
 
   if (step == NULL)
     {
@@ -331,7 +331,11 @@ apply_next (VmsanOperation *op)
       fail (op, error);
       return;
     }
-  step->apply (op->vm, g_task_new (op->vm, op->cancellable, on_applied, op));
+  /* Its own error says more than that it was cancelled, and what succeeded all the same is undone
+   * before the next step. */
+  task = g_task_new (op->vm, op->cancellable, on_applied, op);
+  g_task_set_check_cancellable (task, FALSE);
+  step->apply (op->vm, task);
 }
 
 /* ---- The beginning ------------------------------------------------------------------------- */

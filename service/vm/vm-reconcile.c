@@ -85,14 +85,16 @@ static void
 clear_directories (Leftovers *self, VmsanManagedRoot *root, const char *directory, GStrv damaged)
 {
   g_autoptr (GError) error = NULL;
-  g_auto (GStrv) names = vmsan_managed_root_list (root, directory, MAX_LISTED, &error);
+  g_auto (GStrv) names =
+      vmsan_managed_root_list (root, directory, MAX_LISTED, &error);
 
   if (names == NULL)
     g_warning ("Looking for left-overs: %s", error->message);
   for (guint i = 0; names != NULL && names[i] != NULL; i++)
     {
       g_autoptr (GError) local_error = NULL;
-      g_autofree char *path = g_build_filename (directory, names[i], NULL);
+      g_autofree char *path =
+          directory != NULL ? g_build_filename (directory, names[i], NULL) : g_strdup (names[i]);
 
       if (!is_leftover (self, names[i]) || has_damaged_record (damaged, names[i]))
         continue;
@@ -110,7 +112,7 @@ clear_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *canc
   g_auto (GStrv) damaged = vmsan_managed_root_list (self->state_root, "damaged", MAX_LISTED, NULL);
 
   clear_cgroups (self);
-  clear_directories (self, self->runtime_root, ".", NULL);
+  clear_directories (self, self->runtime_root, NULL, NULL);
   clear_directories (self, self->state_root, "vms", damaged);
   g_task_return_boolean (task, TRUE);
 }

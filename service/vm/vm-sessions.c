@@ -103,6 +103,7 @@ open_stream (VmsanVm *self, GTask *task)
   GError *error = NULL;
 
   session->fd = -1;
+  g_task_set_check_cancellable (task, FALSE); /* a descriptor that is there must not be lost */
   g_task_set_task_data (task, session, (GDestroyNotify) session_free);
   if (!vmsan_vm_check_verb (self, VMSAN_VERB_EXEC, &error) || !take_stream (self, session, &error))
     {
@@ -148,6 +149,7 @@ vmsan_vm_exec_async (VmsanVm *self,
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
 
+  g_task_set_check_cancellable (task, FALSE);
   g_task_set_task_data (task, copy_request (request), (GDestroyNotify) vmsan_exec_request_free);
   open_stream (self, g_task_new (self, cancellable, on_exec_stream, g_steal_pointer (&task)));
 }

@@ -19,10 +19,11 @@
 /* Threads of a monitor: vCPUs, its main loop, and workers for disk requests. */
 #define PIDS_MAX 160
 
+/* Success is no error. */
 static void
-return_result (GTask *task, gboolean ok, GError *error)
+return_result (GTask *task, GError *error)
 {
-  if (ok)
+  if (error == NULL)
     g_task_return_boolean (task, TRUE);
   else
     g_task_return_error (task, error);
@@ -78,7 +79,8 @@ delete_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *can
   Work *work = data;
   GError *error = NULL;
 
-  return_result (task, vmsan_managed_root_delete (work->root, work->path, &error), error);
+  vmsan_managed_root_delete (work->root, work->path, &error);
+  return_result (task, error);
 }
 
 /* ---- directory, disk ----------------------------------------------------------------------- */
@@ -96,8 +98,8 @@ apply_directory (VmsanVm *vm, GTask *task)
   g_autofree char *path = machine_path (vm, NULL);
   GError *error = NULL;
 
-  return_result (task, vmsan_managed_root_make_dir (vm->context->state_root, path, 0700, &error),
-                 error);
+  vmsan_managed_root_make_dir (vm->context->state_root, path, 0700, &error);
+  return_result (task, error);
 }
 
 static void
@@ -112,9 +114,8 @@ create_disk_in_thread (GTask *task, gpointer source, gpointer data, GCancellable
   Work *work = data;
   GError *error = NULL;
 
-  return_result (task,
-                 vmsan_disk_create (work->root, work->path, work->size_mib, cancellable, &error),
-                 error);
+  vmsan_disk_create (work->root, work->path, work->size_mib, cancellable, &error);
+  return_result (task, error);
 }
 
 static void
@@ -138,10 +139,8 @@ apply_runtime (VmsanVm *vm, GTask *task)
   g_autoptr (GTask) owned = task;
   GError *error = NULL;
 
-  return_result (task,
-                 vmsan_managed_root_make_dir (vm->context->runtime_root, vm->record->id, 0700,
-                                              &error),
-                 error);
+  vmsan_managed_root_make_dir (vm->context->runtime_root, vm->record->id, 0700, &error);
+  return_result (task, error);
 }
 
 static void
@@ -167,7 +166,7 @@ apply_cgroup (VmsanVm *vm, GTask *task)
   limits.cpu_percent = 100 * (vm->record->vcpus + 1);
   cgroup =
       vmsan_cgroup_create (vm->context->config->cgroup_parent, vm->record->id, &limits, &error);
-  return_result (task, cgroup != NULL, error);
+  return_result (task, error);
 }
 
 static void
@@ -176,8 +175,8 @@ destroy_cgroup_in_thread (GTask *task, gpointer source, gpointer data, GCancella
   Work *work = data;
   GError *error = NULL;
 
-  return_result (task, vmsan_cgroup_destroy (work->cgroup_parent, work->cgroup_name, &error),
-                 error);
+  vmsan_cgroup_destroy (work->cgroup_parent, work->cgroup_name, &error);
+  return_result (task, error);
 }
 
 static void
@@ -294,7 +293,7 @@ open_files_in_thread (GTask *task, gpointer source, gpointer data, GCancellable 
   if (error == NULL)
     spec->initramfs_fd = vmsan_content_store_open_initramfs (self->kernels, self->kernel_id,
                                                              self->agent_path, &error);
-  return_result (task, error == NULL, error);
+  return_result (task, error);
 }
 
 static void
@@ -373,19 +372,15 @@ static void
 kill_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
   Work *work = data;
-  g_autoptr (GError) error = NULL;
+  GError *error = NULL;
   g_autoptr (VmsanCgroup) cgroup =
       vmsan_cgroup_open (work->cgroup_parent, work->cgroup_name, &error);
 
-  if (cgroup == NULL)
-    {
-      gboolean gone = g_error_matches (error, VMSAN_ERROR, VMSAN_ERROR_NOT_FOUND);
-
-      return_result (task, gone, gone ? NULL : g_steal_pointer (&error));
-      return;
-    }
-  return_result (task, vmsan_cgroup_kill (cgroup, KILL_DEADLINE_MS, &error),
-                 g_steal_pointer (&error));
+  if (cgroup != NULL)
+    vmsan_cgroup_kill (cgroup, KILL_DEADLINE_MS, &error);
+  else if (g_error_matches (error, VMSAN_ERROR, VMSAN_ERROR_NOT_FOUND))
+    g_clear_error (&error);
+  return_result (task, error);
 }
 
 static void

@@ -244,9 +244,12 @@ vmsan_vm_table_check_room (VmsanVmTable *self,
                    request->name);
       return FALSE;
     }
-  return check_limit ("machines in all", "MaxVMs", vmsan_vm_table_get_size (self), 1,
-                      config->max_vms, error) &&
-         check_limit ("machines of this user", "MaxVMsPerUser", used->vms, 1,
+  if (!check_limit ("machines in all", "MaxVMs", vmsan_vm_table_get_size (self), 1, config->max_vms,
+                    error))
+    return FALSE;
+  if (request->owner == 0)
+    return TRUE; /* root could raise its limits as well */
+  return check_limit ("machines of this user", "MaxVMsPerUser", used->vms, 1,
                       config->max_vms_per_user, error) &&
          check_limit ("vCPUs of this user", "MaxVCPUsPerUser", used->vcpus, request->vcpus,
                       config->max_vcpus_per_user, error) &&
