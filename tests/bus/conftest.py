@@ -13,50 +13,11 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 from caller import Caller, Person  # noqa: E402
+from tap import add_options, configure  # noqa: E402
 
 
-def pytest_addoption(parser):
-    parser.addoption("--tap", action="store_true", help="print results as TAP, for meson")
-
-
-def pytest_configure(config):
-    if "VMSAN_TEST_DAEMON" not in os.environ:
-        raise pytest.UsageError("run this inside tests/with-system-bus")
-    if config.getoption("--tap"):
-        config.pluginmanager.register(TapReporter(), "vmsan-tap")
-
-
-class TapReporter:
-    """One TAP line for each test, with the failure as comment, as soon as it is known."""
-
-    def __init__(self):
-        self.number = 0
-        self.reports = []
-
-    def pytest_collectreport(self, report):
-        if report.failed:
-            print(f"Bail out! {report.nodeid}\n# " + report.longreprtext.replace("\n", "\n# "))
-
-    def pytest_collection_finish(self, session):
-        print(f"1..{len(session.items)}", flush=True)
-
-    def pytest_runtest_logreport(self, report):
-        self.reports.append(report)
-        if report.when != "teardown":
-            return
-        reports, self.reports = self.reports, []
-        self.number += 1
-        failed = [r for r in reports if r.failed]
-        skipped = [r for r in reports if r.skipped]
-        name = report.nodeid.split("::", 1)[-1].replace("#", "")
-        line = f"{'not ok' if failed else 'ok'} {self.number} {name}"
-        if skipped and not failed:
-            line += f" # SKIP {skipped[0].longrepr[-1]}"
-        print(line)
-        for bad in failed:
-            text = bad.longreprtext + "".join(f"\n{t}\n{c}" for t, c in bad.sections)
-            print("# " + text.replace("\n", "\n# "))
-        sys.stdout.flush()
+pytest_addoption = add_options
+pytest_configure = configure
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A vmsand that a test can kill and start again, and everything it leaves on the machine.
+
+Runs inside tests/with-system-bus --no-daemon --daemon .../vmsand-test.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "bus"))
+from caller import Caller, GLib, options, wait_until  # noqa: E402
+
+STATE = os.environ["VMSAN_TEST_STATE_DIR"]
+RUNTIME = os.environ["VMSAN_TEST_RUNTIME_DIR"]
+PARENT = os.environ["VMSAN_TEST_CGROUP_PARENT"]
+LOGS = os.environ["VMSAN_TEST_LOGS"]
+ROOT = "/org/vmsan"
+
+
+def cgroup_roots():
+    """Mount points of all hierarchies."""
+    with open("/proc/self/mountinfo") as table:
+        for line in table:
+            left, _, right = line.partition(" - ")
+            if right.split()[0] in ("cgroup", "cgroup2"):
+                yield left.split()[4]
+
+
+def files_below(top, leave_out=()):
+    found = set()
+    for directory, names, files in os.walk(top):
+        names[:] = [n for n in names if os.path.join(directory, n) not in leave_out]
+        found |= {os.path.join(directory, name) for name in names + files}
+    return found
+
+
+class World:
+    """The service and what is on the machine because of it."""
+
+    def __init__(self):
+        self.directory = tempfile.mkdtemp(prefix="vmsan-crash-", dir="/run")
+        self.orders = os.path.join(self.directory, "steps")
+        self.null_orders = os.path.join(self.directory, "null")
+        self.log = open(os.path.join(LOGS, "vmsand.log"), "ab")
+        self.process = None
+        self.root = Caller(0, "root")
+        self.order_null()
+
+    # ---- The service -----------------------------------------------------------------------
+
+    def start(self, deadline_s=30):
+        environment = dict(os.environ, VMSAN_STEP_ORDERS=self.orders,
+                           VMSAN_NULL_ORDERS=self.null_orders)
+        self.process = subprocess.Popen([os.environ["VMSAN_TEST_DAEMON"]], env=environment,
+                                        stdin=subprocess.DEVNULL, stdout=self.log,
+                                        stderr=self.log)
+        subprocess.run(["gdbus", "wait", "--system", "--timeout", str(deadline_s), "org.vmsan"],
+                       check=True)
+
+    def wait_dead(self):
+        """For the end that a test ordered: it must be SIGKILL, not a crash of its own."""
+        status = self.process.wait(timeout=30)
+        assert status == -signal.SIGKILL, f"vmsand ended with {status}"
+        self.process = None
+
+    def kill(self):
+        self.process.kill()
+        self.wait_dead()
+
+    def terminate(self):
+        self.process.terminate()
+        status = self.process.wait(timeout=60)
+        self.process = None
+        assert status == 0, f"vmsand ended with {status} after SIGTERM"
+
+    def close(self):
+        if self.process is not None:
+            self.terminate()
+        self.root.close()
+        self.log.close()
+
+    # ---- Orders ----------------------------------------------------------------------------
+
+    def order(self, verb, step, moment, action):
+        with open(self.orders + ".new", "w") as file:
+            file.write(f"{verb} {step} {moment} {action}\n")
+        os.rename(self.orders + ".new", self.orders)
+
+    def was_carried_out(self):
+        return not os.path.exists(self.orders)
+
+    def order_null(self, **values):
+        """What the driver without machines is to do from now on; with an agent that answers, unless
+        told otherwise (agent=None)."""
+        values = {"agent": "/run/vmsan-test/libexec/vmsan-agent", **values}
+        lines = ["[null]"] + [f"{key.replace('_', '-')}={value}"
+                              for key, value in values.items() if value is not None]
+        with open(self.null_orders + ".new", "w") as file:
+            file.write("\n".join(lines) + "\n")
+        os.rename(self.null_orders + ".new", self.null_orders)
+
+    # ---- What it is told -------------------------------------------------------------------
+
+    def add_content(self):
+        """An image and a kernel, to make machines from. The driver without machines boots neither,
+        but the service checks both."""
+        image = os.path.join(self.directory, "image")
+        with open(image, "wb") as file:
+            file.truncate(8 << 20)
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", image], check=True)
+        kernels = sorted(n for n in os.listdir("/boot") if n.startswith("vmlinuz-"))
+        for method, path in (("AddImage", image), ("AddKernel", f"/boot/{kernels[-1]}")):
+            with open(path, "rb") as file:
+                self.root.manager(method, GLib.Variant("(ha{sv})", (0, {})), fds=[file.fileno()])
+
+    def create(self, caller=None, **values):
+        reply = (caller or self.root).manager(
+            "CreateVM", GLib.Variant("(a{sv})", (options(**values),)))
+        return reply[0]
+
+    def vm(self, path, method, **values):
+        return self.root.call(path, "org.vmsan.VM", method,
+                              GLib.Variant("(a{sv})", (options(**values),)))
+
+    def state(self, path):
+        return self.root.get(path, "org.vmsan.VM", "State")
+
+    def list_vms(self):
+        return self.root.manager("ListVMs", GLib.Variant("(a{sv})", ({},)))[0]
+
+    def run(self, path, *argv):
+        """As the machine's own uid: its agent is a process of the host here, with no right to
+        become another."""
+        uid = self.root.call(path, "org.vmsan.VM", "GetDetails")[0]["uid"]
+        return self.root.call(path, "org.vmsan.VM", "Run",
+                              GLib.Variant("(asa{sv})", (argv, options(user=str(uid)))))
+
+    # ---- What it leaves --------------------------------------------------------------------
+
+    def snapshot(self):
+        """Everything on the machine that could be left behind."""
+        groups = set()
+        for top in cgroup_roots():
+            groups |= {g for g in files_below(top + PARENT) if os.path.isdir(g)}
+        processes = set()
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                name = os.readlink(f"/proc/{pid}/exe").split("/")[-1].split(" ")[0]
+            except OSError:
+                continue
+            if name in ("null-monitor", "vmsan-supervisor", "vmsan-agent", "mke2fs",
+                        "vmsan-image-builder"):
+                processes.add((pid, name))
+        with open("/proc/self/mountinfo") as table:
+            mounts = {line.split()[4] for line in table}
+        return {
+            "cgroups": groups,
+            "processes": processes,
+            "mounts": mounts,
+            # Templates are a cache of the service, not a machine's.
+            "state": files_below(STATE, {f"{STATE}/templates"}),
+            "runtime": files_below(RUNTIME),
+        }
+
+    def assert_back_to(self, before):
+        """Waits for dead processes to be reaped, then compares."""
+        def same():
+            return self.snapshot() == before
+
+        source = GLib.timeout_source_new(20)
+        source.set_callback(lambda *_: True)
+        source.attach(GLib.MainContext.default())
+        try:
+            wait_until(same, 5, "the state before")
+        except AssertionError:
+            after = self.snapshot()
+            left = {k: sorted(map(str, after[k] ^ before[k])) for k in before
+                    if after[k] != before[k]}
+            raise AssertionError(f"left behind or lost: {left}") from None
+        finally:
+            source.destroy()
+
+    def open_descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
