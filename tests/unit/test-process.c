@@ -748,6 +748,59 @@ test_run_ends_the_tree_when_cancelled (void)
   run_tree_to_its_end (DEADLINE_MS, TRUE, VMSAN_ERROR_CANCELLED);
 }
 
+static gpointer
+run_many (gpointer data)
+{
+  const char *const works[] = { BUSYBOX, "true", NULL };
+  const char *const fails[] = { "/bin/missing", NULL };
+  gboolean user_ns = GPOINTER_TO_INT (data) % 2;
+
+  for (int i = 0; i < 20; i++)
+    {
+      VmsanSpawnSpec spec = confined (i % 4 == 3 ? fails : works);
+      g_autoptr (GError) error = NULL;
+
+      if (user_ns)
+        {
+          spec.flags |= VMSAN_SPAWN_NEW_USER_NS;
+          spec.id_map_first = 700000;
+          spec.id_map_count = 1;
+        }
+      vmsan_process_run (&spec, DEADLINE_MS, NULL, &error);
+      if (i % 4 == 3)
+        g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_NOT_FOUND);
+      else
+        g_assert_no_error (error);
+    }
+  return NULL;
+}
+
+static guint
+count_descriptors (void)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/fd", 0, NULL);
+  guint n = 0;
+
+  while (g_dir_read_name (dir) != NULL)
+    n++;
+  return n;
+}
+
+/* A child has copies of the pipes of all that are being started at the same time. */
+static void
+test_threads_can_spawn_at_the_same_time (void)
+{
+  guint before = count_descriptors ();
+  GThread *threads[4];
+
+  for (gsize i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("spawner", run_many, GINT_TO_POINTER (i));
+  for (gsize i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+  g_assert_cmpuint (count_descriptors (), ==, before);
+  g_assert_cmpint (waitpid (-1, NULL, WNOHANG), ==, -1);
+}
+
 /* ---- Adoption ------------------------------------------------------------------------------ */
 
 typedef struct
@@ -854,6 +907,38 @@ test_a_child_outlives_its_parent_and_is_adopted (void)
   remove_test_parent (parent);
 }
 
+/* It joins before it has an identity in its user namespace. */
+static void
+test_a_user_namespace_goes_with_a_cgroup (void)
+{
+  const char *const argv[] = { BUSYBOX, "cat", NULL };
+  VmsanSpawnSpec spec = confined (argv);
+  g_autofree char *parent = test_parent ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VmsanCgroup) cgroup = NULL;
+  g_autoptr (VmsanProcess) process = NULL;
+  vmsan_autofd int read_fd = -1;
+  vmsan_autofd int write_fd = -1;
+  VmsanSpawnFd fd;
+
+  cgroup = vmsan_cgroup_create (parent, "own", &(VmsanCgroupLimits){ .pids_max = 3 }, &error);
+  g_assert_no_error (error);
+  make_pipe (&read_fd, &write_fd);
+  fd = (VmsanSpawnFd){ read_fd, 0 };
+  spec.fds = &fd;
+  spec.n_fds = 1;
+  spec.cgroup = cgroup;
+  spec.flags |= VMSAN_SPAWN_NEW_USER_NS;
+  spec.id_map_first = 700000;
+  spec.id_map_count = 1;
+  process = vmsan_process_spawn (&spec, &error);
+  g_assert_no_error (error);
+  g_assert_true (vmsan_cgroup_contains (cgroup, vmsan_process_get_pid (process)));
+  vmsan_fd_close (&write_fd);
+  g_assert_cmpint (wait_for (process), ==, 0);
+  remove_test_parent (parent);
+}
+
 static void
 test_start_time_is_that_of_the_process (void)
 {
@@ -900,7 +985,9 @@ static const struct
   { "run-keeps-the-last-of-much-output", test_run_keeps_the_last_of_much_output },
   { "run-ends-the-tree-at-the-deadline", test_run_ends_the_tree_at_the_deadline },
   { "run-ends-the-tree-when-cancelled", test_run_ends_the_tree_when_cancelled },
+  { "threads-can-spawn-at-the-same-time", test_threads_can_spawn_at_the_same_time },
   { "a-child-outlives-its-parent-and-is-adopted", test_a_child_outlives_its_parent_and_is_adopted },
+  { "a-user-namespace-goes-with-a-cgroup", test_a_user_namespace_goes_with_a_cgroup },
   { "start-time-is-that-of-the-process", test_start_time_is_that_of_the_process },
 };
 
