@@ -8,6 +8,7 @@
 #include "sys/fd.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -391,10 +392,13 @@ static void
 test_the_process_has_no_privileges (void)
 {
   g_autofree char *status = NULL;
+  const gid_t groups[] = { 4, 64243 };
 
+  g_assert_no_errno (setgroups (G_N_ELEMENTS (groups), groups));
   signal (SIGPIPE, SIG_IGN);
   status = output_of_shell ("exec " BUSYBOX " cat /proc/self/status");
   signal (SIGPIPE, SIG_DFL);
+  g_assert_no_errno (setgroups (0, NULL));
 
   assert_has_line (status, "Uid:\t64242\t64242\t64242\t64242");
   assert_has_line (status, "Gid:\t64242\t64242\t64242\t64242");
@@ -533,6 +537,20 @@ test_binds_are_read_only_unless_asked (void)
   g_assert_no_errno (unlink (made));
   g_assert_no_errno (unlink (node));
   g_assert_no_errno (rmdir (directory));
+}
+
+/* Mount point and options of each mount that the child has, in order. */
+static void
+test_the_root_is_locked_down (void)
+{
+  g_autofree char *output = output_of_shell ("while read a b c d point options rest; do echo "
+                                             "$point $options; done < /proc/self/mountinfo");
+  g_auto (GStrv) lines = g_strsplit (output, "\n", -1);
+
+  g_assert_cmpuint (g_strv_length (lines), ==, 4);
+  g_assert_true (g_str_has_prefix (lines[0], "/ ro,nosuid,nodev,noexec,"));
+  g_assert_true (g_str_has_prefix (lines[1], BUSYBOX " ro,nosuid,nodev,"));
+  g_assert_true (g_str_has_prefix (lines[2], "/proc ro,nosuid,nodev,noexec,"));
 }
 
 static void
@@ -973,6 +991,7 @@ static const struct
   { "a-network-namespace-can-be-joined", test_a_network_namespace_can_be_joined },
   { "only-listed-descriptors-are-open", test_only_listed_descriptors_are_open },
   { "binds-are-read-only-unless-asked", test_binds_are_read_only_unless_asked },
+  { "the-root-is-locked-down", test_the_root_is_locked_down },
   { "the-host-sees-none-of-the-mounts", test_the_host_sees_none_of_the_mounts },
   { "a-user-namespace-maps-the-ids", test_a_user_namespace_maps_the_ids },
   { "a-user-namespace-is-unprivileged-outside", test_a_user_namespace_is_unprivileged_outside },
