@@ -27,6 +27,9 @@ typedef struct
   guint64 number_default;
 } Key;
 
+/* chown(2) takes it for "leave it". */
+#define NO_UID G_MAXUINT32
+
 #define MEMBER(name) G_STRUCT_OFFSET (VmsanConfig, name)
 
 /* 16384 machines of about 800 bytes each keep GetManagedObjects far from the 32 MiB at which the
@@ -58,13 +61,32 @@ static const Key keys[] = {
   { "QEMU", "ConsoleMaxKiB", KEY_UINT, MEMBER (console_max_kib), NULL, 16, 1048576, 1024 },
 };
 
+/* FALSE for a value that is there and cannot be read: it must not become the default unseen. */
+static gboolean
+read_text (GKeyFile *file, const Key *key, char **text, GError **error)
+{
+  g_autoptr (GError) local_error = NULL;
+
+  *text = g_key_file_get_string (file, key->group, key->key, &local_error);
+  /* With a bad escape sequence it gives both a text and an error. */
+  if (local_error == NULL ||
+      g_error_matches (local_error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_KEY_NOT_FOUND) ||
+      g_error_matches (local_error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_GROUP_NOT_FOUND))
+    return TRUE;
+  g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT, "[%s] %s: %s", key->group,
+               key->key, local_error->message);
+  return FALSE;
+}
+
 static gboolean
 read_key (VmsanConfig *self, GKeyFile *file, const Key *key, GError **error)
 {
   gpointer member = G_STRUCT_MEMBER_P (self, key->offset);
-  g_autofree char *text = g_key_file_get_string (file, key->group, key->key, NULL);
+  g_autofree char *text = NULL;
   guint64 number = key->number_default;
 
+  if (!read_text (file, key, &text, error))
+    return FALSE;
   if (key->type == KEY_TEXT || key->type == KEY_PATH)
     {
       if (text != NULL && (*text == '\0' || (key->type == KEY_PATH && *text != '/')))
@@ -97,6 +119,26 @@ read_key (VmsanConfig *self, GKeyFile *file, const Key *key, GError **error)
   return TRUE;
 }
 
+/* Past the end of what a uid can be, numbers begin again at root. */
+static gboolean
+check_uids (const VmsanConfig *self, GError **error)
+{
+  const guint64 first = self->first_uid, last = first + self->uid_count - 1;
+  const guint64 builder_first = self->builder_first_uid;
+  const guint64 builder_last = builder_first + VMSAN_BUILDER_UIDS - 1;
+
+  if (last >= NO_UID || builder_last >= NO_UID)
+    g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT,
+                 "[Ids] %s: the range ends behind the last uid there is, 4294967294",
+                 last >= NO_UID ? "Count" : "BuilderFirstUid");
+  else if (first <= builder_last && builder_first <= last)
+    g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT,
+                 "[Ids] BuilderFirstUid: its 65536 uids overlap those from FirstUid on");
+  else
+    return TRUE;
+  return FALSE;
+}
+
 static gboolean
 is_known (const char *group, const char *name)
 {
@@ -124,6 +166,15 @@ warn_of_unknown_keys (GKeyFile *file, const char *path)
     }
 }
 
+static gboolean
+read_keys (VmsanConfig *self, GKeyFile *file, GError **error)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
+    if (!read_key (self, file, &keys[i], error))
+      return FALSE;
+  return check_uids (self, error);
+}
+
 VmsanConfig *
 vmsan_config_load (const char *path, GError **error)
 {
@@ -140,14 +191,27 @@ vmsan_config_load (const char *path, GError **error)
       warn_of_unknown_keys (file, path);
     }
 
-  for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
-    if (!read_key (self, file, &keys[i], error))
-      {
-        g_prefix_error (error, "Configuration %s: ", path);
-        return NULL;
-      }
+  if (!read_keys (self, file, error))
+    {
+      g_prefix_error (error, "Configuration %s: ", path);
+      return NULL;
+    }
   self->libexec_directory = g_strdup (PKGLIBEXECDIR);
   return g_steal_pointer (&self);
+}
+
+GStrv
+vmsan_config_list_keys (void)
+{
+  g_autoptr (GStrvBuilder) names = g_strv_builder_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
+    {
+      g_autofree char *name = g_strconcat (keys[i].group, "/", keys[i].key, NULL);
+
+      g_strv_builder_add (names, name);
+    }
+  return g_strv_builder_end (names);
 }
 
 void

@@ -7,6 +7,8 @@
 #include <glib.h>
 #include <sys/types.h>
 
+#define VMSAN_BUILDER_UIDS 65536 /* from builder_first_uid on */
+
 typedef struct
 {
   char *state_directory;
@@ -40,5 +42,8 @@ typedef struct
 /* Reads @path; NULL gives the defaults. A value that is out of its range or not of its type is an
  * error that names group and key; a key that nobody knows is warned of. */
 VmsanConfig *vmsan_config_load (const char *path, GError **error);
+/* All keys that there are, as "Group/Key": what the documentation must have. (transfer full) */
+GStrv vmsan_config_list_keys (void);
+
 void vmsan_config_free (VmsanConfig *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VmsanConfig, vmsan_config_free)

@@ -358,10 +358,12 @@ make_record (VmsanVmManager *self, const VmsanVmRequest *request, GError **error
   vmsan_vm_record_set_text (&record->hostname, request->hostname);
   if (request->hostname == NULL)
     {
-      /* A machine's name may have what a host's may not; the id never has. */
+      /* A machine's name may have what a host's may not, but begins with a letter or digit. */
       vmsan_vm_record_set_text (&record->hostname, record->name);
       g_strcanon (record->hostname,
                   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-", '-');
+      for (gsize end = strlen (record->hostname); record->hostname[end - 1] == '-'; end--)
+        record->hostname[end - 1] = '\0';
     }
   record->owner = request->owner;
   record->vcpus = request->vcpus;

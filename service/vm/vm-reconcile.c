@@ -85,8 +85,7 @@ static void
 clear_directories (Leftovers *self, VmsanManagedRoot *root, const char *directory, GStrv damaged)
 {
   g_autoptr (GError) error = NULL;
-  g_auto (GStrv) names =
-      vmsan_managed_root_list (root, directory, MAX_LISTED, &error);
+  g_auto (GStrv) names = vmsan_managed_root_list (root, directory, MAX_LISTED, &error);
 
   if (names == NULL)
     g_warning ("Looking for left-overs: %s", error->message);

@@ -9,6 +9,8 @@
 #include <json-glib/json-glib.h>
 #include <string.h>
 
+#define MAX_DEPTH 8 /* of brackets; a record needs 2 */
+
 typedef enum
 {
   MEMBER_TEXT,
@@ -45,7 +47,7 @@ static const Member members[] = {
   { "init", MEMBER_TEXT, AT (init), 1, 255 },
   { "project", MEMBER_TEXT, AT (project), 0, 63 },
   { "created-us", MEMBER_INT64, AT (created_us), 0, G_MAXINT64 },
-  { "uid", MEMBER_UINT, AT (uid), 1, G_MAXUINT32 - 1 },
+  { "uid", MEMBER_UINT, AT (uid), 65536, G_MAXUINT32 - 1 },
   { "reason", MEMBER_TEXT, AT (reason), 0, 4096 },
   { "timeout-ms", MEMBER_UINT64, AT (timeout_ms), 0, G_MAXINT64 },
   { "timeout-at-us", MEMBER_INT64, AT (timeout_at_us), 0, G_MAXINT64 },
@@ -113,32 +115,6 @@ vmsan_vm_record_clear_run (VmsanVmRecord *self)
   self->start_time = 0;
   self->boot_ms = 0;
   memset (self->token, 0, sizeof self->token);
-}
-
-gboolean
-vmsan_vm_id_is_valid (const char *id)
-{
-  gsize length = strlen (id);
-
-  return length == VMSAN_VM_ID_LENGTH && g_ascii_islower (id[0]) &&
-         strspn (id, "abcdefghijklmnopqrstuvwxyz0123456789") == length;
-}
-
-gboolean
-vmsan_name_check (const char *name, const char *what, GError **error)
-{
-  static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-  gsize length = strlen (name);
-
-  if (length >= 1 && length <= 63 && g_ascii_isalnum (name[0]) && strspn (name, allowed) == length)
-    return TRUE;
-
-  g_autofree char *shown = g_strescape (name, NULL);
-  g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT,
-               "%s “%.80s” is not acceptable: use 1 to 63 letters, digits, “.”, “_” and “-”, the "
-               "first a letter or digit",
-               what, shown);
-  return FALSE;
 }
 
 /* ---- Writing ------------------------------------------------------------------------------- */
@@ -307,9 +283,13 @@ read_labels (VmsanVmRecord *self, JsonObject *object, GError **error)
   json_object_iter_init (&iter, json_node_get_object (node));
   while (json_object_iter_next (&iter, &key, &value))
     {
-      if (json_node_get_value_type (value) != G_TYPE_STRING)
+      const char *text =
+          json_node_get_value_type (value) == G_TYPE_STRING ? json_node_get_string (value) : NULL;
+
+      /* An escaped half of a surrogate pair gives what GVariant must not be given. */
+      if (text == NULL || !g_utf8_validate (key, -1, NULL) || !g_utf8_validate (text, -1, NULL))
         return damaged (error, "labels", "has a value that is not a text");
-      g_variant_builder_add (&labels, "{ss}", key, json_node_get_string (value));
+      g_variant_builder_add (&labels, "{ss}", key, text);
     }
   g_variant_unref (self->labels);
   self->labels = g_variant_ref_sink (g_variant_builder_end (&labels));
@@ -365,6 +345,10 @@ read_operation (VmsanVmRecord *self, JsonObject *object, GError **error)
         return damaged (error, "steps", "has a member that is not a text");
       g_strv_builder_add (steps, json_node_get_string (step));
     }
+  /* One that leads out of a state must be one that can be recovered from there. */
+  if (self->operation != VMSAN_VERB_SET_TIMEOUT &&
+      !vmsan_vm_state_allows (self->state, VMSAN_VERB_RECOVER, self->id, NULL))
+    return damaged (error, "operation", "does not fit the state");
   g_strfreev (self->steps);
   self->steps = g_strv_builder_end (steps);
   self->has_operation = TRUE;
@@ -383,22 +367,43 @@ check_rules (const VmsanVmRecord *self, const char *id, GError **error)
     return damaged (error, "image", "is not a SHA-256");
   if (strspn (self->kernel_id, "0123456789abcdef") != 64)
     return damaged (error, "kernel", "is not a SHA-256");
+  if (!vmsan_name_check (self->driver, "Driver", NULL))
+    return damaged (error, "driver", "is not acceptable");
+  if (!vmsan_hostname_check (self->hostname, NULL))
+    return damaged (error, "hostname", "is not acceptable");
+  if (!vmsan_init_check (self->init, NULL))
+    return damaged (error, "init", "is not acceptable");
+  if (self->project[0] != '\0' && !vmsan_name_check (self->project, "Project", NULL))
+    return damaged (error, "project", "is not acceptable");
+  if (!vmsan_labels_check (self->labels, NULL))
+    return damaged (error, "labels", "are not acceptable");
   return TRUE;
 }
 
-/* json-glib recurses for each nesting level; a record nests two levels deep. */
+/* json-glib recurses for each nesting level, and takes comments and NUL bytes. A record nests two
+ * levels deep and has neither; its texts may have anything. */
 static gboolean
-nesting_is_sane (const char *data, gsize size)
+structure_is_sane (const char *data, gsize size)
 {
+  static const char allowed[] = "{}[]:,+-. \t\r\n";
+  gboolean in_text = FALSE;
   int depth = 0;
 
   for (gsize i = 0; i < size; i++)
     {
-      if (data[i] == '{' || data[i] == '[')
+      if (data[i] == '\0')
+        return FALSE;
+      if (data[i] == '"')
+        in_text = !in_text;
+      else if (in_text)
+        i += data[i] == '\\' ? 1 : 0;
+      else if (!g_ascii_isalnum (data[i]) && strchr (allowed, data[i]) == NULL)
+        return FALSE;
+      else if (data[i] == '{' || data[i] == '[')
         depth++;
       else if (data[i] == '}' || data[i] == ']')
         depth--;
-      if (depth > 64)
+      if (depth > MAX_DEPTH || depth < 0)
         return FALSE;
     }
   return TRUE;
@@ -432,7 +437,7 @@ vmsan_vm_record_parse (const char *data, gsize size, const char *id, GError **er
   JsonObject *object;
   const char *state;
 
-  if (size > VMSAN_VM_RECORD_MAX_BYTES || !nesting_is_sane (data, size) ||
+  if (size > VMSAN_VM_RECORD_MAX_BYTES || !structure_is_sane (data, size) ||
       !json_parser_load_from_data (parser, data, size, &local_error) ||
       json_parser_get_root (parser) == NULL ||
       !JSON_NODE_HOLDS_OBJECT (json_parser_get_root (parser)))

@@ -8,6 +8,7 @@
 
 #pragma once
 
+#include "vm/vm-rules.h"
 #include "vm/vm-state.h"
 
 #include <gio/gio.h>
@@ -15,7 +16,6 @@
 
 #define VMSAN_VM_RECORD_VERSION   1
 #define VMSAN_VM_RECORD_MAX_BYTES (256 * 1024)
-#define VMSAN_VM_ID_LENGTH        12
 #define VMSAN_VM_TOKEN_SIZE       32
 #define VMSAN_VM_MAX_STEPS        16
 
@@ -75,7 +75,3 @@ VmsanVmRecord *vmsan_vm_record_parse (const char *data, gsize size, const char *
 
 /* (transfer full), NUL-terminated JSON. */
 char *vmsan_vm_record_to_json (const VmsanVmRecord *self, gsize *size);
-
-/* The rules for ids and names, for CreateVM and for reading records. */
-gboolean vmsan_vm_id_is_valid (const char *id);
-gboolean vmsan_name_check (const char *name, const char *what, GError **error);

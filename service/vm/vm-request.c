@@ -6,13 +6,11 @@
 
 #include "sys/error.h"
 #include "vm/options.h"
-#include "vm/vm-record.h"
+#include "vm/vm-rules.h"
 
 #include <string.h>
 
-#define MAX_LABELS      32
-#define MAX_LABEL_BYTES 255
-#define MAX_TIMEOUT_MS  (G_GUINT64_CONSTANT (1000) * 60 * 60 * 24 * 365 * 10)
+#define MAX_TIMEOUT_MS (G_GUINT64_CONSTANT (1000) * 60 * 60 * 24 * 365 * 10)
 
 static const VmsanOption create_options[] = {
   { "name", "s" },       { "image", "s" },      { "kernel", "s" },     { "vcpus", "u" },
@@ -45,71 +43,12 @@ check_range (const char *key, guint value, guint min, guint max, GError **error)
   return FALSE;
 }
 
-/* RFC 1123: labels of letters, digits and hyphens, no hyphen at either end. */
-static gboolean
-check_hostname (const char *hostname, GError **error)
-{
-  gsize length = strlen (hostname);
-  gboolean ok = length >= 1 && length <= 63;
-
-  for (gsize i = 0; ok && i < length; i++)
-    {
-      gboolean edge = i == 0 || i + 1 == length || hostname[i - 1] == '.' || hostname[i + 1] == '.';
-
-      ok = g_ascii_isalnum (hostname[i]) || ((hostname[i] == '-' || hostname[i] == '.') && !edge);
-    }
-  if (!ok)
-    g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT,
-                 "Option “hostname” must be 1 to 63 letters, digits, “-” and “.”, with a letter or "
-                 "digit beside each “.” and at both ends");
-  return ok;
-}
-
-static gboolean
-check_init (const char *init, GError **error)
-{
-  gsize length = strlen (init);
-  gboolean ok = g_str_equal (init, "auto") || g_str_equal (init, "none") ||
-                (init[0] == '/' && length > 1 && length <= 255);
-
-  for (gsize i = 0; ok && i < length; i++)
-    ok = g_ascii_isgraph (init[i]);
-  if (!ok)
-    g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT,
-                 "Option “init” must be “auto”, “none” or the absolute path of a program, without "
-                 "spaces and at most 255 bytes");
-  return ok;
-}
-
-static gboolean
-check_labels (GVariant *labels, GError **error)
-{
-  GVariantIter iter;
-  const char *key, *value;
-
-  if (g_variant_n_children (labels) > MAX_LABELS)
-    {
-      g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT,
-                   "Option “labels” has more than %d labels", MAX_LABELS);
-      return FALSE;
-    }
-  g_variant_iter_init (&iter, labels);
-  while (g_variant_iter_next (&iter, "{&s&s}", &key, &value))
-    if (!vmsan_name_check (key, "Label", error))
-      return FALSE;
-    else if (strlen (value) > MAX_LABEL_BYTES)
-      {
-        g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT,
-                     "Label “%s” is longer than %d bytes", key, MAX_LABEL_BYTES);
-        return FALSE;
-      }
-  return TRUE;
-}
-
 static gboolean
 check_reference (const char *value, const char *what, GError **error)
 {
-  return value == NULL || strlen (value) == 64 || vmsan_name_check (value, what, error);
+  /* Whole ids, which are longer than names; the store knows whether there is such a one. */
+  return value == NULL || (strlen (value) == 64 && strspn (value, "0123456789abcdef") == 64) ||
+         vmsan_name_check (value, what, error);
 }
 
 gboolean
@@ -131,10 +70,11 @@ check (VmsanVmRequest *self, GError **error)
          check_reference (self->image, "Image", error) &&
          check_reference (self->kernel, "Kernel", error) &&
          vmsan_name_check (self->driver, "Driver", error) &&
-         (self->hostname == NULL || check_hostname (self->hostname, error)) &&
-         check_init (self->init, error) &&
+         (self->hostname == NULL || vmsan_hostname_check (self->hostname, error)) &&
+         vmsan_init_check (self->init, error) &&
          (self->project[0] == '\0' || vmsan_name_check (self->project, "Project", error)) &&
-         check_labels (self->labels, error) && check_range ("vcpus", self->vcpus, 1, 32, error) &&
+         vmsan_labels_check (self->labels, error) &&
+         check_range ("vcpus", self->vcpus, 1, 32, error) &&
          check_range ("memory-mib", self->memory_mib, 64, 1048576, error) &&
          check_range ("disk-mib", self->disk_mib, 32, 4194304, error);
 }

@@ -160,6 +160,14 @@ apply_cgroup (VmsanVm *vm, GTask *task)
   g_autoptr (VmsanCgroup) cgroup = NULL;
   GError *error = NULL;
 
+  if (vmm == NULL)
+    {
+      /* A record may be older than the service's idea of drivers. */
+      g_task_return_new_error (task, VMSAN_ERROR, VMSAN_ERROR_UNAVAILABLE,
+                               "Machine %s needs the driver “%s”, which this service does not have",
+                               vm->record->id, vm->record->driver);
+      return;
+    }
   limits.memory_max_bytes =
       ((guint64) vm->record->memory_mib + vmsan_vmm_get_memory_overhead_mib (vmm)) << 20;
   /* One CPU's worth beside the vCPUs, or the monitor's own threads would starve them. */

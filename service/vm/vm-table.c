@@ -25,7 +25,7 @@ struct _VmsanVmTable
   GHashTable *by_name;   /* name → GPtrArray of VmsanVm, of several owners */
   GHashTable *by_owner;  /* owner → Usage */
   GHashTable *used_uids; /* set */
-  guint next_uid;        /* offset in the range */
+  guint next_uid;        /* offset in the range, modulo its size */
 };
 
 static int
@@ -44,6 +44,8 @@ vmsan_vm_table_new (void)
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_ptr_array_unref);
   self->by_owner = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   self->used_uids = g_hash_table_new (NULL, NULL);
+  /* Not from the start: a restart of the service would soon give out what was just in use. */
+  self->next_uid = g_random_int () >> 1;
   return self;
 }
 
@@ -287,9 +289,9 @@ vmsan_vm_table_new_uid (VmsanVmTable *self, const VmsanConfig *config)
 {
   for (guint tries = 0; tries < config->uid_count; tries++)
     {
-      uid_t uid = config->first_uid + self->next_uid;
+      uid_t uid = config->first_uid + self->next_uid % config->uid_count;
 
-      self->next_uid = (self->next_uid + 1) % config->uid_count;
+      self->next_uid++;
       if (!g_hash_table_contains (self->used_uids, GUINT_TO_POINTER (uid)))
         return uid;
     }
