@@ -44,11 +44,11 @@ class Pending:
 
 
 def wait_until(condition, deadline_s=DEADLINE_S, what="the event"):
-    """Lets the main context work until the condition holds."""
+    """Lets the main context work until the condition holds, which is looked at after each event
+    and, for those that depend on the time or on the bus, ten times a second."""
     context = GLib.MainContext.default()
     end = time.monotonic() + deadline_s
-    # Wakes the loop at the deadline, so that an iteration never blocks for longer.
-    source = GLib.timeout_source_new(int(deadline_s * 1000) + 1)
+    source = GLib.timeout_source_new(100)
     source.set_callback(lambda *_: True)
     source.attach(context)
     try:

@@ -56,3 +56,19 @@ def person():
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture(scope="module")
+def world_of_module(users):
+    from world import World
+
+    world = World(users)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def world(world_of_module):
+    """The base with nothing beside it, before and after each test."""
+    yield world_of_module
+    assert world_of_module.clean(), "the base was changed"
