@@ -138,6 +138,13 @@ agent_fail (Agent *agent, const AgentError *error)
 }
 
 void
+agent_lost_control (Agent *agent)
+{
+  if (agent->phase == AGENT_FAILED && agent->give_up_timer.due_ms != 0)
+    agent->duties->give_up (agent);
+}
+
+void
 agent_shut_down (Agent *agent, uint32_t action)
 {
   if (agent->phase == AGENT_ENDING)

@@ -64,3 +64,6 @@ bool agent_refuse_configuration (Agent *agent, const AgentError *error);
 void agent_become_ready (Agent *agent);
 void agent_fail (Agent *agent, const AgentError *error);
 void agent_shut_down (Agent *agent, uint32_t action);
+
+/* The control session is over. After a failure nothing is left to wait for. */
+void agent_lost_control (Agent *agent);

@@ -156,7 +156,7 @@ on_deadline (AgentTimer *timer)
 {
   AgentStream *stream = timer->data;
 
-  if (stream->state == AGENT_STREAM_HELLO)
+  if (stream->state == AGENT_STREAM_HELLO || stream->state == AGENT_STREAM_WELCOME)
     free_stream (stream);
 }
 
@@ -203,15 +203,18 @@ judge_hello (AgentStream *stream, const VmsanHello *hello)
   return VMSAN_WELCOME_OK;
 }
 
-static bool
-send_welcome (AgentStream *stream, const VmsanHello *hello, uint16_t status)
+static ssize_t
+write_welcome (const AgentStream *stream)
 {
-  VmsanWelcome welcome = { .version = VMSAN_PROTOCOL_VERSION, .status = status };
+  VmsanWelcome welcome = { .version = VMSAN_PROTOCOL_VERSION, .status = stream->status };
+  ssize_t n;
 
   memcpy (welcome.magic, VMSAN_WELCOME_MAGIC, VMSAN_MAGIC_SIZE);
-  memcpy (welcome.nonce, hello->nonce, VMSAN_NONCE_SIZE);
-  /* A stream that cannot take 32 bytes has no reader; its host will try again. */
-  return write (stream->source.fd, &welcome, sizeof welcome) == sizeof welcome;
+  memcpy (welcome.nonce, stream->hello.nonce, VMSAN_NONCE_SIZE);
+  do
+    n = write (stream->source.fd, &welcome, sizeof welcome);
+  while (n < 0 && errno == EINTR);
+  return n;
 }
 
 static void
@@ -263,30 +266,41 @@ begin_session (AgentStream *stream)
   return true;
 }
 
-/* Acts on a whole hello. False: nothing more is to be read from this stream now. */
-static bool
-take_hello (AgentStream *stream)
+/* Answers the hello and begins what it asks for. The kernel may hand over a hello before it knows
+ * that the port's other end is open, and then takes no answer yet: so this may have to wait. */
+static void
+advance_welcome (AgentStream *stream)
 {
-  VmsanHello hello;
-  uint16_t status;
+  const ssize_t n = write_welcome (stream);
 
-  agent_handshake_get_hello (&stream->handshake, &hello);
-  status = judge_hello (stream, &hello);
-  if (status == VMSAN_WELCOME_BAD_TOKEN && agent_handshake_skip (&stream->handshake))
-    return true;
-  agent_handshake_init (&stream->handshake, false);
-  agent_loop_stop_timer (&stream->deadline);
-  if (!send_welcome (stream, &hello, status) || status != VMSAN_WELCOME_OK)
+  if (n < 0 && errno == EAGAIN)
+    {
+      stream->state = AGENT_STREAM_WELCOME;
+      return;
+    }
+  if (n != (ssize_t) sizeof (VmsanWelcome) || stream->status != VMSAN_WELCOME_OK)
     {
       await_hello (stream, false);
-      return stream->state == AGENT_STREAM_HELLO;
+      return;
     }
-  stream->busy = stream->port >= 0 && hello.kind == VMSAN_SESSION_CALLER;
-  if (hello.kind == VMSAN_SESSION_CONTROL)
-    begin_control (stream, &hello);
+  agent_loop_stop_timer (&stream->deadline);
+  stream->busy = stream->port >= 0 && stream->hello.kind == VMSAN_SESSION_CALLER;
+  if (stream->hello.kind == VMSAN_SESSION_CONTROL)
+    begin_control (stream, &stream->hello);
   else if (!begin_session (stream))
     await_hello (stream, false);
-  return false;
+}
+
+/* Acts on a whole hello. */
+static void
+take_hello (AgentStream *stream)
+{
+  agent_handshake_get_hello (&stream->handshake, &stream->hello);
+  stream->status = judge_hello (stream, &stream->hello);
+  if (stream->status == VMSAN_WELCOME_BAD_TOKEN && agent_handshake_skip (&stream->handshake))
+    return;
+  agent_handshake_init (&stream->handshake, false);
+  advance_welcome (stream);
 }
 
 static void
@@ -308,9 +322,9 @@ read_hello (AgentStream *stream)
             free_stream (stream);
           return;
         }
-      if (agent_handshake_feed (&stream->handshake, bytes, (size_t) n) && !take_hello (stream))
-        return;
-      if (stream->port < 0 && stream->handshake.skipped > VMSAN_PROTOCOL_SKIP_MAX)
+      if (agent_handshake_feed (&stream->handshake, bytes, (size_t) n))
+        take_hello (stream);
+      else if (stream->port < 0 && stream->handshake.skipped > VMSAN_PROTOCOL_SKIP_MAX)
         free_stream (stream);
     }
 }
@@ -325,6 +339,9 @@ advance_control (AgentStream *stream)
     return;
   agent_control_end (control);
   await_hello (stream, status == AGENT_CONTROL_HELLO);
+  /* A host that was killed may have left half a header, and its successor's hello is behind it. */
+  if (status == AGENT_CONTROL_MALFORMED && stream->state == AGENT_STREAM_HELLO)
+    agent_handshake_feed (&stream->handshake, control->reader.header, control->reader.header_used);
 }
 
 static void
@@ -344,6 +361,8 @@ on_stream (AgentSource *source, uint32_t events)
     }
   if (stream->state != AGENT_STREAM_FREE && gone)
     note_hangup (stream);
+  if (stream->state == AGENT_STREAM_WELCOME)
+    advance_welcome (stream);
   if (stream->state == AGENT_STREAM_HELLO)
     read_hello (stream);
   /* A hello that ended a control session may have begun another, with frames behind it. */

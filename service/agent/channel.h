@@ -24,6 +24,7 @@ typedef enum
 {
   AGENT_STREAM_FREE,
   AGENT_STREAM_HELLO,   /* waits for one */
+  AGENT_STREAM_WELCOME, /* one came, and its answer could not be written yet */
   AGENT_STREAM_CONTROL, /* carries the control session */
   AGENT_STREAM_CALLER,  /* belongs to the process `session` */
 } AgentStreamState;
@@ -38,6 +39,8 @@ typedef struct
   bool busy; /* a port whose host has not hung up since a caller's session began */
   pid_t session;
   AgentHandshake handshake;
+  VmsanHello hello; /* the last one */
+  uint16_t status;  /* VmsanWelcomeStatus for it */
 } AgentStream;
 
 struct _AgentChannel

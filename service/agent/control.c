@@ -27,6 +27,7 @@ void
 agent_control_end (AgentControl *control)
 {
   control->stream = -1;
+  agent_lost_control (control->agent);
 }
 
 /* A host that lets the answers pile up loses some; it can LIST. Errors of the stream show up when
@@ -180,6 +181,7 @@ agent_control_advance (AgentControl *control)
         case AGENT_FRAME_HELLO:
           return AGENT_CONTROL_HELLO;
         case AGENT_FRAME_MALFORMED:
+          return AGENT_CONTROL_MALFORMED;
         case AGENT_FRAME_HANGUP:
           return AGENT_CONTROL_OVER;
         }

@@ -23,7 +23,8 @@ typedef struct
 typedef enum
 {
   AGENT_CONTROL_ALIVE,
-  AGENT_CONTROL_HELLO, /* over, and the magic of a new hello was read */
+  AGENT_CONTROL_HELLO,     /* over, and the magic of a new hello was read */
+  AGENT_CONTROL_MALFORMED, /* over; what was read as a header is in the reader */
   AGENT_CONTROL_OVER,
 } AgentControlStatus;
 

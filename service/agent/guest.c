@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define DISKS_MS  30000 /* for the disks to appear; emulated machines are slow */
+#define DISKS_MS  10000 /* for the disks to appear, which takes milliseconds */
 #define TICK_MS   20    /* between two looks whether all processes are gone */
 #define FILES_MAX 524288
 

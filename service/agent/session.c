@@ -98,9 +98,8 @@ hang_up (Session *session)
       return;
     }
   session->state = SESSION_GONE;
+  agent_output_reset (&session->output);
   agent_program_close (&session->program.stdin_fd);
-  agent_program_close (&session->program.stdout_fd);
-  agent_program_close (&session->program.stderr_fd);
   /* Both: a stopped program could not act on SIGHUP. */
   agent_process_tree_signal (session->proc_fd, SIGHUP);
   agent_process_tree_signal (session->proc_fd, SIGCONT);
@@ -394,6 +393,20 @@ read_output (Session *session, unsigned which)
     agent_program_close (fd);
 }
 
+/* With nobody to read it, output is still taken: a program that winds up must not die of SIGPIPE.
+ */
+static void
+discard_output (Session *session, int *fd)
+{
+  ssize_t n;
+
+  if (*fd < 0)
+    return;
+  n = read (*fd, session->output.bytes, sizeof session->output.bytes);
+  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+    agent_program_close (fd);
+}
+
 /* Tells the ends of the two streams, each once. */
 static void
 announce_ends (Session *session)
@@ -481,6 +494,11 @@ advance (Session *session)
   advance_timers (session);
   if (session->state == SESSION_RUNNING)
     advance_running (session);
+  if (session->state == SESSION_GONE)
+    {
+      discard_output (session, &session->program.stdout_fd);
+      discard_output (session, &session->program.stderr_fd);
+    }
   if (session->state == SESSION_GONE &&
       (session->childless || (session->hangup_kill_at_ms == 0 && !session->killing)))
     session->state = SESSION_OVER;
