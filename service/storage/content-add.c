@@ -357,7 +357,8 @@ store_kernel (Add *self, GCancellable *cancellable, GError **error)
   if (!check_kernel_sources (self, error))
     return NULL;
   kernel_fd = create_file (self, "content", error);
-  if (kernel_fd < 0 || !check_space (kernel_fd, &self->source, error))
+  if (kernel_fd < 0 || !vmsan_content_share (kernel_fd, error) ||
+      !check_space (kernel_fd, &self->source, error))
     return NULL;
   modules_fd = create_file (self, "modules.cpio", error);
   if (modules_fd < 0 || !copy_kernel (self, kernel_fd, modules_fd, &hash, cancellable, error) ||

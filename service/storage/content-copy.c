@@ -268,3 +268,11 @@ vmsan_content_hash_end (struct sha256_ctx *hash)
     g_string_append_printf (text, "%02x", digest[i]);
   return g_string_free (text, FALSE);
 }
+
+gboolean
+vmsan_content_share (int fd, GError **error)
+{
+  if (fchmod (fd, 0444) != 0)
+    return vmsan_error_set_errno (error, errno, "Setting the mode of a kernel's file failed");
+  return TRUE;
+}

@@ -95,7 +95,8 @@ VmsanContent *vmsan_content_store_find (VmsanContentStore *self, const char *nam
 /* All, oldest first. (transfer container) (element-type VmsanContent) */
 GPtrArray *vmsan_content_store_list (VmsanContentStore *self);
 
-/* Opens the content read-only. Returns a descriptor or -1. */
+/* Opens the content read-only. Returns a descriptor or -1. The files of kernels may be read by
+ * every uid, as monitors must open them by name; only root gets through the store's directory. */
 int vmsan_content_store_open_content (VmsanContentStore *self, const char *id, GError **error);
 
 /* Opens the initramfs for a kernel: its modules and the agent at @agent_path, packed once and kept

@@ -90,7 +90,8 @@ pack_into (VmsanInitramfsCache *self,
   if (modules_fd < 0)
     return FALSE;
   fd = vmsan_managed_root_open_at (self->root, temporary, O_RDWR | O_CREAT | O_EXCL, 0400, error);
-  if (fd < 0 || !vmsan_initramfs_pack (fd, agent_fd, modules_fd, error))
+  if (fd < 0 || !vmsan_content_share (fd, error) ||
+      !vmsan_initramfs_pack (fd, agent_fd, modules_fd, error))
     return FALSE;
   if (fsync (fd) < 0)
     return vmsan_error_set_errno (error, errno, "Syncing an initramfs failed");

@@ -853,12 +853,18 @@ test_a_kernel_is_its_content_and_its_modules (StorageFixture *f, gconstpointer d
   g_autoptr (VmsanContent) again = add_kernel (store, fd, modules_fd, modules, 3, "k", &error);
   g_autoptr (VmsanContent) without = add_kernel (store, fd, -1, NULL, 0, "bare", &error);
   g_autoptr (VmsanContent) found = NULL;
+  vmsan_autofd int content_fd = -1;
+  struct stat st;
 
   g_assert_no_error (error);
   g_assert_true (with == again);
   g_assert_cmpstr (with->id, !=, without->id);
   g_assert_cmpuint (n_added, ==, 2);
   assert_found (store, NULL, without); /* the newest */
+  content_fd = vmsan_content_store_open_content (store, with->id, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (fstat (content_fd, &st), ==, 0);
+  g_assert_cmpuint (st.st_mode & 07777, ==, 0444);
 
   /* The sizes do not fit the modules in this order: the second would begin within the first. */
   g_assert_null (add_kernel (store, fd, modules_fd, swapped, 3, NULL, &error));

@@ -239,8 +239,11 @@ test_it_holds_the_agent_and_the_modules_in_order (StorageFixture *f, gconstpoint
   vmsan_autofd int fd = vmsan_content_store_open_initramfs (store, kernel->id, agent, &error);
   g_autoptr (GPtrArray) entries = NULL;
   const Entry *init;
+  struct stat st;
 
   g_assert_no_error (error);
+  g_assert_cmpint (fstat (fd, &st), ==, 0);
+  g_assert_cmpuint (st.st_mode & 07777, ==, 0444);
   entries = parse_fd (fd);
   g_assert_cmpuint (entries->len, ==, 10);
   assert_entry (entries, 0, "dev", S_IFDIR | 0755, 0, 0);
