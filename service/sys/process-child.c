@@ -160,7 +160,7 @@ drop_bounding_set (const VmsanChildPlan *plan)
 static void
 change_identity (const VmsanChildPlan *plan)
 {
-  if (syscall (SYS_setgroups, 0, NULL) < 0)
+  if (syscall (SYS_setgroups, plan->extra_gid != 0 ? 1 : 0, &plan->extra_gid) < 0)
     fail (plan, VMSAN_CHILD_STEP_GROUPS, 0);
   if (syscall (SYS_setresgid, plan->gid, plan->gid, plan->gid) < 0)
     fail (plan, VMSAN_CHILD_STEP_GID, 0);

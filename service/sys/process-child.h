@@ -80,6 +80,7 @@ typedef struct
   unsigned n_rlimits;
   uid_t uid;
   gid_t gid;
+  gid_t extra_gid; /* 0: none */
   const char *cwd;
   const VmsanChildFd *fds;
   unsigned n_fds;

@@ -223,6 +223,7 @@ prepare (Preparation *self, const VmsanSpawnSpec *spec, GError **error)
   plan->new_session = spec->new_session;
   plan->uid = user_ns ? 0 : spec->uid;
   plan->gid = user_ns ? 0 : spec->gid;
+  plan->extra_gid = user_ns ? 0 : spec->extra_gid;
   plan->cwd = spec->cwd != NULL ? spec->cwd : "/";
   plan->argv = (char *const *) spec->argv;
   plan->envp = spec->envp != NULL ? (char *const *) spec->envp : no_environment;

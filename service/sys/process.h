@@ -93,6 +93,7 @@ typedef struct
   VmsanSpawnFlags flags;
   uid_t uid;
   gid_t gid;
+  gid_t extra_gid; /* if > 0, the one supplementary group; not with a user namespace */
   uid_t id_map_first;
   guint id_map_count;
   int netns_fd;        /* if > 0, join it */
