@@ -6,22 +6,19 @@
 
 #include "sys/error.h"
 #include "sys/fd.h"
+#include "vmm/monitor-socket.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
-#define STATUS_FILE       "status"
-#define AGENT_DIR         "agent"
-#define AGENT_SOCKET      "socket"
-#define STATUS_FD         3
-#define READY_FD          4
-#define CONNECT_RETRY_MS  5
-#define CONNECT_WITHIN_MS 10000
+#define STATUS_FILE  "status"
+#define AGENT_SOCKET "agent.sock"
+#define STATUS_FD    3
+#define READY_FD     4
+#define AGENT_FD     5
 
 struct _VmsanNullVmm
 {
@@ -103,12 +100,12 @@ orders_apply (const char *path, const char *operation, GTask *task)
 static NullMonitor *
 null_monitor_new (VmsanNullVmm *vmm, const char *runtime_dir, VmsanProcess *process)
 {
-  g_autofree char *agent_dir = g_build_filename (runtime_dir, AGENT_DIR, NULL);
+  g_autofree char *socket_path = g_build_filename (runtime_dir, AGENT_SOCKET, NULL);
   NullMonitor *self = g_object_new (NULL_TYPE_MONITOR, NULL);
 
   self->runtime_dir = g_strdup (runtime_dir);
   self->orders_path = g_strdup (vmm->orders_path);
-  self->has_agent = g_file_test (agent_dir, G_FILE_TEST_IS_DIR);
+  self->has_agent = g_file_test (socket_path, G_FILE_TEST_EXISTS);
   vmsan_monitor_set_process (VMSAN_MONITOR (self), process);
   vmsan_monitor_set_acceleration (VMSAN_MONITOR (self), "emulation");
   return self;
@@ -194,54 +191,6 @@ connect_to_nobody (NullMonitor *self, GError **error)
   return pair[0];
 }
 
-/* One try to reach the agent. -1 without an error: it does not listen yet. */
-static int
-connect_to_agent (NullMonitor *self, GError **error)
-{
-  g_autofree char *path = g_build_filename (self->runtime_dir, AGENT_DIR, AGENT_SOCKET, NULL);
-  struct sockaddr_un address = { .sun_family = AF_UNIX };
-  vmsan_autofd int fd = -1;
-
-  if (g_strlcpy (address.sun_path, path, sizeof address.sun_path) >= sizeof address.sun_path)
-    {
-      vmsan_error_set_errno (error, ENAMETOOLONG, "The null driver cannot connect to %s", path);
-      return -1;
-    }
-  fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd >= 0 && connect (fd, (struct sockaddr *) &address, sizeof address) == 0)
-    return g_steal_fd (&fd);
-  if (errno != ENOENT && errno != ECONNREFUSED && errno != EAGAIN)
-    vmsan_error_set_errno (error, errno, "The null driver cannot connect to %s", path);
-  return -1;
-}
-
-static gboolean
-try_to_connect (gpointer user_data)
-{
-  GTask *task = G_TASK (user_data);
-  NullMonitor *self = g_task_get_source_object (task);
-  gint64 *deadline = g_task_get_task_data (task);
-  g_autoptr (GError) error = NULL;
-  int fd;
-
-  if (g_task_return_error_if_cancelled (task))
-    return G_SOURCE_REMOVE;
-  fd = self->has_agent ? connect_to_agent (self, &error) : connect_to_nobody (self, &error);
-  if (fd >= 0)
-    g_task_return_int (task, fd);
-  else if (error != NULL)
-    g_task_return_error (task, g_steal_pointer (&error));
-  else if (vmsan_process_has_ended (vmsan_monitor_get_process (VMSAN_MONITOR (self))))
-    g_task_return_new_error (task, VMSAN_ERROR, VMSAN_ERROR_VMM_FAILED,
-                             "The null monitor has ended");
-  else if (g_get_monotonic_time () > *deadline)
-    g_task_return_new_error (task, VMSAN_ERROR, VMSAN_ERROR_TIMED_OUT,
-                             "The agent of the null monitor does not listen");
-  else
-    return G_SOURCE_CONTINUE;
-  return G_SOURCE_REMOVE;
-}
-
 static void
 null_monitor_connect_async (VmsanMonitor *monitor,
                             guint stream,
@@ -251,17 +200,18 @@ null_monitor_connect_async (VmsanMonitor *monitor,
 {
   NullMonitor *self = NULL_MONITOR (monitor);
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
-  g_autoptr (GSource) retry = NULL;
-  gint64 *deadline = g_new (gint64, 1);
+  g_autoptr (GError) error = NULL;
+  int fd;
 
-  *deadline = g_get_monotonic_time () + CONNECT_WITHIN_MS * G_TIME_SPAN_MILLISECOND;
-  g_task_set_task_data (task, deadline, g_free);
   g_task_set_check_cancellable (task, FALSE); /* a descriptor that is there must not be lost */
-  if (orders_apply (self->orders_path, "connect", task) || !try_to_connect (task))
+  if (orders_apply (self->orders_path, "connect", task))
     return;
-  /* A serial port of a real machine is there before its agent; this socket is not. */
-  retry = g_timeout_source_new (CONNECT_RETRY_MS);
-  g_task_attach_source (task, retry, try_to_connect);
+  fd = self->has_agent ? vmsan_monitor_socket_connect (self->runtime_dir, AGENT_SOCKET, &error)
+                       : connect_to_nobody (self, &error);
+  if (fd >= 0)
+    g_task_return_int (task, fd);
+  else
+    g_task_return_error (task, g_steal_pointer (&error));
 }
 
 static int
@@ -377,38 +327,17 @@ spawn_data_new (VmsanNullVmm *vmm, const VmsanVmmSpec *spec)
     {
       g_ptr_array_add (data->argv, g_strdup ("--"));
       g_ptr_array_add (data->argv, g_strdup ("/agent"));
-      g_ptr_array_add (data->argv, g_strdup ("--host-socket=/run/" AGENT_SOCKET));
+      g_ptr_array_add (data->argv, g_strdup ("--host-socket=fd:" G_STRINGIFY (AGENT_FD)));
     }
   g_ptr_array_add (data->argv, NULL);
   return data;
 }
 
-/* The directory in which the agent, running as the machine's uid, makes its socket. */
-static int
-make_agent_dir (const SpawnData *data, GError **error)
-{
-  vmsan_autofd int fd = -1;
-
-  if (mkdirat (data->runtime_dir_fd, AGENT_DIR, 0700) == 0 || errno == EEXIST)
-    fd = openat (data->runtime_dir_fd, AGENT_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd >= 0 && fchown (fd, data->uid, data->uid) == 0 &&
-      (unlinkat (fd, AGENT_SOCKET, 0) == 0 || errno == ENOENT))
-    return g_steal_fd (&fd);
-  vmsan_error_set_errno (error, errno, "Cannot make the agent's directory in %s",
-                         data->runtime_dir);
-  return -1;
-}
-
 static VmsanProcess *
-spawn_process (const SpawnData *data,
-               int exec_fd,
-               int status_fd,
-               int ready_fd,
-               int agent_dir_fd,
-               GError **error)
+spawn_process (
+    const SpawnData *data, int exec_fd, int status_fd, int ready_fd, int agent_fd, GError **error)
 {
   const VmsanBind binds[] = {
-    { .source_fd = agent_dir_fd, .target = "/run", .writable = TRUE },
     { .source = data->agent_path, .source_fd = -1, .target = "/agent" },
     { .source = "/usr", .source_fd = -1, .target = "/usr" },
     { .source = "/bin", .source_fd = -1, .target = "/bin" },
@@ -418,7 +347,11 @@ spawn_process (const SpawnData *data,
     { .source = "/dev/null", .source_fd = -1, .target = "/dev/null", .device = TRUE },
     { .source = "/dev/urandom", .source_fd = -1, .target = "/dev/urandom", .device = TRUE },
   };
-  const VmsanSpawnFd fds[] = { { status_fd, STATUS_FD }, { ready_fd, READY_FD } };
+  const VmsanSpawnFd fds[] = {
+    { status_fd, STATUS_FD },
+    { ready_fd, READY_FD },
+    { agent_fd, AGENT_FD },
+  };
   const VmsanSpawnSpec spec = {
     .argv = (const char *const *) data->argv->pdata,
     .exec_fd = exec_fd,
@@ -429,7 +362,7 @@ spawn_process (const SpawnData *data,
     .root_binds = binds,
     .n_root_binds = data->agent_path != NULL ? G_N_ELEMENTS (binds) : 0,
     .fds = fds,
-    .n_fds = G_N_ELEMENTS (fds),
+    .n_fds = agent_fd >= 0 ? 3 : 2,
     .new_session = TRUE,
   };
 
@@ -453,7 +386,7 @@ start_monitor (const SpawnData *data, GError **error)
   vmsan_autofd int exec_fd = open (data->monitor_path, O_RDONLY | O_CLOEXEC);
   vmsan_autofd int status_fd = openat (data->runtime_dir_fd, STATUS_FILE,
                                        O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-  vmsan_autofd int agent_dir_fd = -1;
+  vmsan_autofd int agent_fd = -1;
   vmsan_autofd int ready_read_fd = -1;
   vmsan_autofd int ready_write_fd = -1;
   int ready_fds[2];
@@ -465,9 +398,10 @@ start_monitor (const SpawnData *data, GError **error)
     }
   ready_read_fd = ready_fds[0];
   ready_write_fd = ready_fds[1];
-  if (data->agent_path != NULL && (agent_dir_fd = make_agent_dir (data, error)) < 0)
+  if (data->agent_path != NULL &&
+      (agent_fd = vmsan_monitor_socket_listen (data->runtime_dir, AGENT_SOCKET, error)) < 0)
     return NULL;
-  process = spawn_process (data, exec_fd, status_fd, ready_write_fd, agent_dir_fd, error);
+  process = spawn_process (data, exec_fd, status_fd, ready_write_fd, agent_fd, error);
   vmsan_fd_close (&ready_write_fd);
   if (process != NULL)
     wait_until_ready (ready_read_fd);

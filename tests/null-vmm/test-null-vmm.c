@@ -6,6 +6,7 @@
 
 #include "sys/error.h"
 #include "sys/fd.h"
+#include "vm/agent-handshake.h"
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -44,7 +45,7 @@ set_up (Fixture *fixture, gconstpointer user_data)
 static void
 tear_down (Fixture *fixture, gconstpointer user_data)
 {
-  const char *const files[] = { "orders", "status", "agent" };
+  const char *const files[] = { "orders", "status", "agent.sock" };
   g_autoptr (GError) error = NULL;
 
   g_object_unref (fixture->vmm);
@@ -53,8 +54,7 @@ tear_down (Fixture *fixture, gconstpointer user_data)
   g_assert_true (vmsan_cgroup_destroy ("/", fixture->cgroup_parent + 1, &error));
   g_assert_no_error (error);
   for (gsize i = 0; i < G_N_ELEMENTS (files); i++)
-    if (unlinkat (fixture->dir_fd, files[i], 0) != 0)
-      unlinkat (fixture->dir_fd, files[i], AT_REMOVEDIR);
+    unlinkat (fixture->dir_fd, files[i], 0);
   close (fixture->dir_fd);
   g_assert_cmpint (g_rmdir (fixture->dir), ==, 0);
   g_free (fixture->dir);
@@ -260,6 +260,29 @@ test_silent_stream (Fixture *fixture, gconstpointer user_data)
   g_free (wait_for_end (monitor));
 }
 
+static void
+test_agent (Fixture *fixture, gconstpointer user_data)
+{
+  const guint8 token[VMSAN_TOKEN_SIZE] = { 1, 2, 3 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GAsyncResult) connected = NULL;
+  g_autoptr (GAsyncResult) greeted = NULL;
+  g_autoptr (VmsanMonitor) monitor = NULL;
+  vmsan_autofd int fd = -1;
+
+  order (fixture, "agent=" AGENT_PATH "\n");
+  monitor = spawn (fixture, NULL, &error);
+  g_assert_no_error (error);
+  vmsan_monitor_connect_async (monitor, 0, NULL, on_ready, &connected);
+  fd = vmsan_monitor_connect_finish (monitor, wait_for (&connected), &error);
+  g_assert_no_error (error);
+  vmsan_agent_handshake_async (fd, VMSAN_SESSION_CONTROL, token, 10000, NULL, on_ready, &greeted);
+  vmsan_agent_handshake_finish (wait_for (&greeted), &error);
+  g_assert_no_error (error);
+  g_assert_true (vmsan_process_kill (vmsan_monitor_get_process (monitor), SIGKILL, &error));
+  g_free (wait_for_end (monitor));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -272,6 +295,7 @@ main (int argc, char **argv)
   ADD ("a-kill-is-described", test_killed);
   ADD ("adopted-and-its-exit-code-is-known", test_adopted);
   ADD ("fails-and-hangs-when-ordered", test_orders);
+  ADD ("its-agent-answers", test_agent);
   ADD ("a-stream-without-agent-waits", test_silent_stream);
   return g_test_run ();
 }

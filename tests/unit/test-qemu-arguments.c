@@ -12,7 +12,8 @@ static const char expected[] =
     "-accel tcg,thread=multi,tb-size=128 -cpu max -m 256 -smp 2 "
     "-nodefaults -no-user-config -no-reboot -display none -S "
     "-kernel /kernel -initrd /initramfs "
-    "-append console=ttyS0 quiet panic=-1 reboot=t tsc=reliable vmsan.format=ext4 "
+    "-append console=ttyS0 quiet panic=-1 reboot=t tsc=reliable tsc_early_khz=2600000 "
+    "vmsan.format=ext4 "
     "-add-fd fd=10,set=1 -chardev file,id=console,path=/dev/fdset/1,append=on "
     "-serial chardev:console "
     "-add-fd fd=11,set=2 "
@@ -27,11 +28,8 @@ static const char expected[] =
     "-device virtio-blk-device,drive=upper,serial=upper "
     "-object rng-builtin,id=rng -device virtio-rng-device,rng=rng,max-bytes=65536,period=1000 "
     "-chardev socket,id=qmp,fd=13,server=on,wait=off -mon chardev=qmp,mode=control "
-    "-device virtio-serial-device,max_ports=31 "
     "-chardev socket,id=stream0,fd=14,server=on,wait=off "
-    "-device virtserialport,chardev=stream0,nr=1,name=org.vmsan.agent.0 "
-    "-chardev socket,id=stream1,fd=15,server=on,wait=off "
-    "-device virtserialport,chardev=stream1,nr=2,name=org.vmsan.agent.1 ";
+    "-chardev socket,id=stream1,fd=15,server=on,wait=off ";
 
 static const VmsanVmmSpec good_spec = {
   .id = "vm-1",
@@ -51,10 +49,10 @@ make_fds (void)
 }
 
 static char *
-build (const VmsanVmmSpec *spec, gboolean use_kvm, GError **error)
+build (const VmsanVmmSpec *spec, guint tsc_khz, GError **error)
 {
   const VmsanQemuFds fds = make_fds ();
-  g_auto (GStrv) argv = vmsan_qemu_arguments_build (spec, &fds, use_kvm, error);
+  g_auto (GStrv) argv = vmsan_qemu_arguments_build (spec, &fds, tsc_khz, error);
 
   return argv != NULL ? g_strjoinv (" ", argv) : NULL;
 }
@@ -63,27 +61,43 @@ static void
 test_whole (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autofree char *line = build (&good_spec, FALSE, &error);
+  g_autofree char *line = build (&good_spec, 2600000, &error);
   g_autofree char *beginning = NULL;
 
   g_assert_no_error (error);
   beginning = g_strndup (line, strlen (expected));
   g_assert_cmpstr (beginning, ==, expected);
   g_assert_true (g_str_has_suffix (
-      line, "fd=43,server=on,wait=off "
-            "-device virtserialport,chardev=stream29,nr=30,name=org.vmsan.agent.29 "
+      line, "-chardev socket,id=stream29,fd=43,server=on,wait=off "
+            "-device virtio-serial-device,max_ports=31 "
+            "-device virtserialport,id=port0,chardev=stream0,nr=1,name=org.vmsan.agent.0 "
             "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"));
+}
+
+static void
+test_port (void)
+{
+  g_autoptr (JsonObject) arguments = vmsan_qemu_arguments_for_port (29);
+  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+  g_autofree char *text = NULL;
+
+  json_node_set_object (node, arguments);
+  text = json_to_string (node, FALSE);
+  g_assert_cmpstr (text, ==,
+                   "{\"driver\":\"virtserialport\",\"id\":\"port29\",\"chardev\":\"stream29\","
+                   "\"nr\":30,\"name\":\"org.vmsan.agent.29\"}");
 }
 
 static void
 test_kvm (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autofree char *line = build (&good_spec, TRUE, &error);
+  g_autofree char *line = build (&good_spec, 0, &error);
 
   g_assert_no_error (error);
   g_assert_nonnull (strstr (line, " -accel kvm -cpu host "));
   g_assert_null (strstr (line, "tcg"));
+  g_assert_null (strstr (line, "khz"));
 }
 
 static void
@@ -91,7 +105,7 @@ expect_refused (const VmsanVmmSpec *spec, const char *what)
 {
   g_autoptr (GError) error = NULL;
 
-  g_assert_null (build (spec, FALSE, &error));
+  g_assert_null (build (spec, 2600000, &error));
   g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT);
   g_assert_nonnull (strstr (error->message, what));
 }
@@ -134,6 +148,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/qemu-arguments/whole-command-line", test_whole);
+  g_test_add_func ("/qemu-arguments/a-port-for-a-stream", test_port);
   g_test_add_func ("/qemu-arguments/kvm-gives-the-hosts-cpu", test_kvm);
   g_test_add_func ("/qemu-arguments/nothing-unchecked-gets-in", test_refusals);
   return g_test_run ();

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -297,4 +298,28 @@ vmsan_kvm_probe (const char *device, guint deadline_ms, char **reason)
       "%s is there but cannot run a virtual machine: a test guest did not end within %u ms", device,
       deadline_ms);
   return VMSAN_KVM_UNUSABLE;
+}
+
+gboolean
+vmsan_kvm_find_group (const char *device, gid_t *group, char **reason)
+{
+  struct stat st;
+
+  *group = 0;
+  if (stat (device, &st) != 0)
+    {
+      *reason = g_strdup_printf ("%s cannot be examined: %s", device, g_strerror (errno));
+      return FALSE;
+    }
+  if ((st.st_mode & S_IROTH) != 0 && (st.st_mode & S_IWOTH) != 0)
+    return TRUE;
+  if (st.st_gid != 0 && (st.st_mode & S_IRGRP) != 0 && (st.st_mode & S_IWGRP) != 0)
+    {
+      *group = st.st_gid;
+      return TRUE;
+    }
+  *reason = g_strdup_printf ("%s can be used by root only; give it a group, as in: chgrp kvm %s && "
+                             "chmod g+rw %s",
+                             device, device, device);
+  return FALSE;
 }

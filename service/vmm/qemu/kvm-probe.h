@@ -9,6 +9,7 @@
 #pragma once
 
 #include <glib.h>
+#include <sys/types.h>
 
 /**
  * VmsanKvmState:
@@ -39,3 +40,7 @@ void vmsan_kvm_guest_fill_tables (void *tables);
 /* @device: "/dev/kvm". @reason gets why not and what to do, or NULL when it is usable. Blocks for
  * milliseconds, at most about @deadline_ms: worker thread. */
 VmsanKvmState vmsan_kvm_probe (const char *device, guint deadline_ms, char **reason);
+
+/* The group whose members may use the device, 0 when everybody may. FALSE, with the reason, when
+ * only root may: a process that holds a guest never is, and never joins root's group. */
+gboolean vmsan_kvm_find_group (const char *device, gid_t *group, char **reason);

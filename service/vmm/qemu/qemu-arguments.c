@@ -82,14 +82,16 @@ add_machine (GPtrArray *argv, const VmsanVmmSpec *spec, gboolean use_kvm)
 }
 
 static void
-add_kernel (GPtrArray *argv, const VmsanVmmSpec *spec)
+add_kernel (GPtrArray *argv, const VmsanVmmSpec *spec, guint tsc_khz)
 {
+  g_autofree char *clock =
+      tsc_khz > 0 ? g_strdup_printf ("tsc_early_khz=%u ", tsc_khz) : g_strdup ("");
+
   add (argv, "-kernel", VMSAN_QEMU_KERNEL_PATH);
   add (argv, "-initrd", VMSAN_QEMU_INITRAMFS_PATH);
-  /* panic and reboot: a guest that crashes ends QEMU. tsc: no calibration, which costs a second
-   * under emulation. */
-  add (argv, "-append", "console=ttyS0 quiet panic=-1 reboot=t tsc=reliable vmsan.format=%s",
-       spec->image_format);
+  /* panic and reboot: a guest that crashes ends QEMU. The clock: see host-tsc.h. */
+  add (argv, "-append", "console=ttyS0 quiet panic=-1 reboot=t tsc=reliable %svmsan.format=%s",
+       clock, spec->image_format);
 }
 
 static void
@@ -120,34 +122,36 @@ add_listener (GPtrArray *argv, const char *name, int fd)
   add (argv, "-chardev", "socket,id=%s,fd=%d,server=on,wait=off", name, fd);
 }
 
+/* All listen from the beginning; only stream 0 has a port yet. */
 static void
 add_sockets (GPtrArray *argv, const VmsanQemuFds *fds)
 {
   add_listener (argv, "qmp", fds->qmp);
   add (argv, "-mon", "chardev=qmp,mode=control");
-  add (argv, "-device", "virtio-serial-device,max_ports=%d", VMSAN_QEMU_N_STREAMS + 1);
   for (int i = 0; i < VMSAN_QEMU_N_STREAMS; i++)
     {
       g_autofree char *name = g_strdup_printf ("stream%d", i);
 
       add_listener (argv, name, fds->streams[i]);
-      add (argv, "-device", "virtserialport,chardev=%s,nr=%d,name=" VMSAN_SERIAL_NAME "%d", name,
-           i + 1, i);
     }
+  add (argv, "-device", "virtio-serial-device,max_ports=%d", VMSAN_QEMU_N_STREAMS + 1);
+  add (argv, "-device",
+       "virtserialport,id=" VMSAN_QEMU_PORT_ID "0,chardev=stream0,nr=1,name=" VMSAN_SERIAL_NAME
+       "0");
 }
 
 GStrv
 vmsan_qemu_arguments_build (const VmsanVmmSpec *spec,
                             const VmsanQemuFds *fds,
-                            gboolean use_kvm,
+                            guint tsc_khz,
                             GError **error)
 {
   g_autoptr (GPtrArray) argv = g_ptr_array_new_with_free_func (g_free);
 
   if (!check_spec (spec, error))
     return NULL;
-  add_machine (argv, spec, use_kvm);
-  add_kernel (argv, spec);
+  add_machine (argv, spec, tsc_khz == 0);
+  add_kernel (argv, spec, tsc_khz);
   add_console (argv, fds);
   add_disk (argv, "base", fds->image, FDSET_IMAGE, TRUE);
   add_disk (argv, "upper", fds->disk, FDSET_DISK, FALSE);
@@ -158,4 +162,20 @@ vmsan_qemu_arguments_build (const VmsanVmmSpec *spec,
   add (argv, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
   g_ptr_array_add (argv, NULL);
   return (GStrv) g_ptr_array_free (g_steal_pointer (&argv), FALSE);
+}
+
+JsonObject *
+vmsan_qemu_arguments_for_port (guint stream)
+{
+  g_autofree char *id = g_strdup_printf (VMSAN_QEMU_PORT_ID "%u", stream);
+  g_autofree char *chardev = g_strdup_printf ("stream%u", stream);
+  g_autofree char *name = g_strdup_printf (VMSAN_SERIAL_NAME "%u", stream);
+  JsonObject *arguments = json_object_new ();
+
+  json_object_set_string_member (arguments, "driver", "virtserialport");
+  json_object_set_string_member (arguments, "id", id);
+  json_object_set_string_member (arguments, "chardev", chardev);
+  json_object_set_int_member (arguments, "nr", stream + 1);
+  json_object_set_string_member (arguments, "name", name);
+  return arguments;
 }

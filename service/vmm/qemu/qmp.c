@@ -6,6 +6,7 @@
 
 #include "sys/error.h"
 #include "sys/fd.h"
+#include "sys/source.h"
 #include "vmm/qemu/qmp-message.h"
 
 #include <sys/socket.h>
@@ -62,19 +63,10 @@ static guint signals[N_SIGNALS];
 /* ---- Small helpers ------------------------------------------------------------------------- */
 
 static void
-clear_source (GSource **source)
-{
-  if (*source == NULL)
-    return;
-  g_source_destroy (*source);
-  g_clear_pointer (source, g_source_unref);
-}
-
-static void
 command_release (Command *command)
 {
-  clear_source (&command->deadline);
-  clear_source (&command->cancelled);
+  vmsan_source_clear (&command->deadline);
+  vmsan_source_clear (&command->cancelled);
 }
 
 static void
@@ -90,15 +82,15 @@ command_free (Command *command)
 static void
 release_opening (VmsanQmp *self)
 {
-  clear_source (&self->opening_deadline);
-  clear_source (&self->opening_cancelled);
+  vmsan_source_clear (&self->opening_deadline);
+  vmsan_source_clear (&self->opening_cancelled);
 }
 
 static void
 release_connection (VmsanQmp *self)
 {
-  clear_source (&self->readable);
-  clear_source (&self->writable);
+  vmsan_source_clear (&self->readable);
+  vmsan_source_clear (&self->writable);
   release_opening (self);
   vmsan_fd_close (&self->fd);
 }
@@ -265,22 +257,33 @@ handle_input (VmsanQmp *self)
     fail_protocol (self, "a message is longer than %u bytes", VMSAN_QMP_LINE_MAX);
 }
 
+/* FALSE when there is nothing to read now, or no connection any more. */
 static gboolean
-on_readable (int fd, GIOCondition condition, gpointer user_data)
+read_chunk (VmsanQmp *self)
 {
-  g_autoptr (VmsanQmp) self = g_object_ref (VMSAN_QMP (user_data));
   guint8 chunk[READ_CHUNK];
   gssize n = recv (self->fd, chunk, sizeof chunk, 0);
 
+  if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    return FALSE;
   if (n > 0)
     {
       g_byte_array_append (self->input, chunk, n);
       handle_input (self);
     }
-  else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+  else
     fail (self, g_error_new (VMSAN_ERROR, VMSAN_ERROR_VMM_FAILED,
                              "QEMU closed its control connection%s%s", n < 0 ? ": " : "",
                              n < 0 ? g_strerror (errno) : ""));
+  return self->fd >= 0;
+}
+
+static gboolean
+on_readable (int fd, GIOCondition condition, gpointer user_data)
+{
+  g_autoptr (VmsanQmp) self = g_object_ref (VMSAN_QMP (user_data));
+
+  read_chunk (self);
   return self->fd >= 0 ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
@@ -317,7 +320,7 @@ flush_output (VmsanQmp *self)
           return;
         }
     }
-  clear_source (&self->writable);
+  vmsan_source_clear (&self->writable);
 }
 
 static gboolean
@@ -527,6 +530,16 @@ vmsan_qmp_is_open (VmsanQmp *self)
 {
   g_return_val_if_fail (VMSAN_IS_QMP (self), FALSE);
   return self->fd >= 0 && self->opening == NULL;
+}
+
+void
+vmsan_qmp_drain (VmsanQmp *self)
+{
+  g_autoptr (VmsanQmp) kept = g_object_ref (self);
+
+  for (gsize left = VMSAN_QMP_LINE_MAX / READ_CHUNK; left > 0 && self->fd >= 0; left--)
+    if (!read_chunk (self))
+      return;
 }
 
 void

@@ -47,5 +47,9 @@ JsonNode *vmsan_qmp_execute_finish (VmsanQmp *self, GAsyncResult *result, GError
 
 gboolean vmsan_qmp_is_open (VmsanQmp *self);
 
+/* Handles what has arrived already, without waiting: for a QEMU that has just ended, and whose last
+ * events say why. */
+void vmsan_qmp_drain (VmsanQmp *self);
+
 /* Ends the connection; commands under way fail. */
 void vmsan_qmp_close (VmsanQmp *self);
