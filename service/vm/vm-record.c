@@ -280,8 +280,8 @@ read_labels (VmsanVmRecord *self, JsonObject *object, GError **error)
   if (node == NULL || !JSON_NODE_HOLDS_OBJECT (node) ||
       json_object_get_size (json_node_get_object (node)) > 32)
     return damaged (error, "labels", "is missing, not an object, or has too many members");
-  json_object_iter_init (&iter, json_node_get_object (node));
-  while (json_object_iter_next (&iter, &key, &value))
+  json_object_iter_init_ordered (&iter, json_node_get_object (node));
+  while (json_object_iter_next_ordered (&iter, &key, &value))
     {
       const char *text =
           json_node_get_value_type (value) == G_TYPE_STRING ? json_node_get_string (value) : NULL;

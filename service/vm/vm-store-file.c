@@ -45,20 +45,33 @@ load_one (VmsanVmStoreFile *self, const char *file_name, const char *id, GError 
   return vmsan_vm_record_parse (data, size, id, error);
 }
 
-/* Keeps the damaged file for a person to look at, under a name that is free. */
+/* Keeps the damaged file for a person to look at, under a name that is free. A name that a managed
+ * path cannot have stays where it is; it is no machine's. */
 static char *
 set_aside (VmsanVmStoreFile *self, const char *file_name, const char *problem)
 {
   g_autofree char *from = g_build_filename (DIRECTORY, file_name, NULL);
   g_autofree char *to =
       g_strdup_printf (DAMAGED_DIRECTORY "/%s.%" G_GINT64_FORMAT, file_name, g_get_real_time ());
+  g_autofree char *shown = g_utf8_make_valid (from, -1);
   g_autoptr (GError) error = NULL;
 
   if (!vmsan_managed_root_rename (self->root, from, to, &error))
-    return g_strdup_printf ("%s: %s; moving it aside failed too: %s", from, problem,
+    return g_strdup_printf ("%s: %s; moving it aside failed too: %s", shown, problem,
                             error->message);
-  return g_strdup_printf ("%s: %s; it was moved to %s/%s", from, problem,
+  return g_strdup_printf ("%s: %s; it was moved to %s/%s", shown, problem,
                           vmsan_managed_root_get_path (self->root), to);
+}
+
+/* A save that a crash interrupted: nothing says that this machine will ever be saved again. */
+static void
+delete_temporary (VmsanVmStoreFile *self, const char *file_name)
+{
+  g_autofree char *path = g_build_filename (DIRECTORY, file_name, NULL);
+  g_autoptr (GError) error = NULL;
+
+  if (!vmsan_managed_root_delete (self->root, path, &error))
+    g_warning ("%s", error->message);
 }
 
 static GPtrArray *
@@ -78,6 +91,8 @@ load_all (VmsanVmStore *store, GStrv *damaged, GError **error)
       g_autoptr (GError) local_error = NULL;
       VmsanVmRecord *record;
 
+      if (names[i][0] == '.' && g_str_has_suffix (names[i], ".json.new"))
+        delete_temporary (self, names[i]);
       if (!g_str_has_suffix (names[i], ".json") || names[i][0] == '.')
         continue;
       id = g_strndup (names[i], strlen (names[i]) - strlen (".json"));
