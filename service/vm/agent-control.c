@@ -56,6 +56,8 @@ close_session (VmsanAgentControl *self, const char *message)
 {
   g_autoptr (VmsanAgentControl) keep = g_object_ref (self);
 
+  if (self->fd < 0)
+    return;
   vmsan_source_clear (&self->readable);
   vmsan_fd_close (&self->fd);
   configured (self, 0,
@@ -67,16 +69,20 @@ close_session (VmsanAgentControl *self, const char *message)
 
 /* ---- Frames from the guest ----------------------------------------------------------------- */
 
+/* The first field with @tag; its data is NULL when there is none. FALSE for a malformed payload. */
 static gboolean
-find_field (const guint8 *payload, gsize length, guint16 tag, VmsanField *field)
+find_field (const guint8 *payload, gsize length, guint16 tag, VmsanField *found)
 {
   VmsanFieldReader reader;
+  VmsanField field;
+  int more;
 
+  *found = (VmsanField){ .data = NULL };
   vmsan_field_reader_init (&reader, payload, length);
-  while (vmsan_field_reader_next (&reader, field) > 0)
-    if (field->tag == tag)
-      return TRUE;
-  return FALSE;
+  while ((more = vmsan_field_reader_next (&reader, &field)) > 0)
+    if (field.tag == tag && found->data == NULL)
+      *found = field;
+  return more == 0;
 }
 
 static gboolean
@@ -85,8 +91,8 @@ on_ready (VmsanAgentControl *self, const guint8 *payload, gsize length)
   VmsanField field;
   guint32 boot_ms = 0;
 
-  if (find_field (payload, length, VMSAN_FIELD_BOOT_MS, &field) &&
-      !vmsan_field_get_u32 (&field, &boot_ms))
+  if (!find_field (payload, length, VMSAN_FIELD_BOOT_MS, &field) ||
+      (field.data != NULL && !vmsan_field_get_u32 (&field, &boot_ms)))
     return FALSE;
   configured (self, MIN (boot_ms, G_MAXINT), NULL);
   return TRUE;
@@ -97,18 +103,13 @@ on_failed (VmsanAgentControl *self, const guint8 *payload, gsize length)
 {
   VmsanField field;
   g_autofree char *message = NULL;
-  g_autofree char *printable = NULL;
 
-  if (!find_field (payload, length, VMSAN_FIELD_MESSAGE, &field) || field.length > 1024)
+  if (!find_field (payload, length, VMSAN_FIELD_MESSAGE, &field) || field.data == NULL)
     return FALSE;
-  message = g_utf8_make_valid ((const char *) field.data, field.length);
-  printable = g_strcanon (g_steal_pointer (&message),
-                          " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`"
-                          "abcdefghijklmnopqrstuvwxyz{|}~",
-                          '?');
+  message = vmsan_frame_field_to_text (&field);
   configured (self, 0,
               g_error_new (VMSAN_ERROR, VMSAN_ERROR_GUEST_FAILED, "The guest did not come up: %s",
-                           printable));
+                           message));
   return TRUE;
 }
 
@@ -191,7 +192,11 @@ send_frame (VmsanAgentControl *self, guint8 type, const void *payload, gsize len
                    "The guest's agent does not answer");
       return FALSE;
     }
-  return vmsan_frame_send (self->fd, type, payload, length, error);
+  if (vmsan_frame_send (self->fd, type, payload, length, error))
+    return TRUE;
+  /* Half a frame may be on its way, and what follows it would be taken for its rest. */
+  close_session (self, "it does not read what it is sent");
+  return FALSE;
 }
 
 static gboolean

@@ -11,6 +11,9 @@
 
 #include <glib-unix.h>
 
+/* What a guest may take beyond a program's timeout to end it and to say so. */
+#define TIMEOUT_GRACE_MS 5000
+
 /* ---- The request --------------------------------------------------------------------------- */
 
 void
@@ -115,6 +118,7 @@ vmsan_exec_request_new (const char *const *argv,
   self = g_new0 (VmsanExecRequest, 1);
   self->payload = g_byte_array_free_to_bytes (g_steal_pointer (&payload));
   self->stdin_data = stdin_data != NULL ? g_bytes_ref (stdin_data) : NULL;
+  self->timeout_ms = timeout_ms;
   return self;
 }
 
@@ -132,10 +136,12 @@ vmsan_exec_request_send (const VmsanExecRequest *self, int fd, GError **error)
 typedef struct
 {
   int fd;
-  GBytes *stdin_data; /* until STARTED */
+  GBytes *stdin_data; /* nullable */
+  gboolean started;
   VmsanFrameReader reader;
   VmsanRunResult *result;
   GSource *readable;
+  GSource *deadline;
   GSource *cancelled;
 } Run;
 
@@ -143,6 +149,7 @@ static void
 run_free (Run *self)
 {
   vmsan_source_clear (&self->readable);
+  vmsan_source_clear (&self->deadline);
   vmsan_source_clear (&self->cancelled);
   vmsan_fd_close (&self->fd);
   vmsan_frame_reader_clear (&self->reader);
@@ -167,6 +174,7 @@ finish (GTask *task, GError *error)
   g_autoptr (GTask) keep = g_object_ref (task);
 
   vmsan_source_clear (&self->readable);
+  vmsan_source_clear (&self->deadline);
   vmsan_source_clear (&self->cancelled);
   vmsan_fd_close (&self->fd);
   if (error != NULL)
@@ -190,6 +198,7 @@ on_started (Run *self)
   gsize size = 0;
   gconstpointer data;
 
+  self->started = TRUE;
   if (self->stdin_data != NULL)
     {
       /* Its 64 KiB are below the first credit, and fit one frame. */
@@ -208,18 +217,21 @@ on_exec_failed (const guint8 *payload, gsize length)
   VmsanField field;
   guint32 code = 0;
   g_autofree char *message = g_strdup ("no reason given");
+  int more;
 
   vmsan_field_reader_init (&reader, payload, length);
-  while (vmsan_field_reader_next (&reader, &field) > 0)
+  while ((more = vmsan_field_reader_next (&reader, &field)) > 0)
     {
-      if (field.tag == VMSAN_FIELD_CODE)
-        vmsan_field_get_u32 (&field, &code);
-      else if (field.tag == VMSAN_FIELD_MESSAGE && field.length <= 1024)
+      if (field.tag == VMSAN_FIELD_CODE && !vmsan_field_get_u32 (&field, &code))
+        return malformed ();
+      if (field.tag == VMSAN_FIELD_MESSAGE)
         {
           g_free (message);
-          message = g_utf8_make_valid ((const char *) field.data, field.length);
+          message = vmsan_frame_field_to_text (&field);
         }
     }
+  if (more < 0)
+    return malformed ();
   return g_error_new (VMSAN_ERROR,
                       code == VMSAN_EXEC_NOT_FOUND      ? VMSAN_ERROR_NOT_FOUND
                       : code == VMSAN_EXEC_NO_RESOURCES ? VMSAN_ERROR_LIMIT_EXCEEDED
@@ -246,7 +258,8 @@ on_exited (Run *self, const guint8 *payload, gsize length)
   if (length != sizeof exited)
     return malformed ();
   memcpy (&exited, payload, sizeof exited);
-  if (exited.exit_code > 255 || exited.signal_number > 64)
+  if (exited.exit_code > 255 || exited.signal_number > 64 || exited.timed_out > 1 ||
+      (exited.exit_code > 0 && exited.signal_number > 0))
     return malformed ();
   if (exited.timed_out)
     return g_error_new (VMSAN_ERROR, VMSAN_ERROR_TIMED_OUT,
@@ -261,10 +274,13 @@ on_exited (Run *self, const guint8 *payload, gsize length)
 static GError *
 handle_frame (Run *self, guint8 type, const guint8 *payload, gsize length, gboolean *done)
 {
+  /* First whether the program started, once; the rest only of one that did. */
+  if ((type == VMSAN_FRAME_STARTED || type == VMSAN_FRAME_EXEC_FAILED) == self->started)
+    return malformed ();
   switch (type)
     {
     case VMSAN_FRAME_STARTED:
-      return on_started (self);
+      return length == sizeof (guint32) ? on_started (self) : malformed ();
     case VMSAN_FRAME_EXEC_FAILED:
       return on_exec_failed (payload, length);
     case VMSAN_FRAME_STDOUT:
@@ -315,10 +331,27 @@ on_readable (int fd, GIOCondition condition, gpointer user_data)
 }
 
 static gboolean
+on_deadline (gpointer user_data)
+{
+  finish (user_data,
+          g_error_new (VMSAN_ERROR, VMSAN_ERROR_TIMED_OUT,
+                       "The program's timeout passed, and the guest's agent did not end it"));
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
 on_cancelled (GCancellable *cancellable, gpointer user_data)
 {
   finish (user_data, g_error_new (VMSAN_ERROR, VMSAN_ERROR_CANCELLED, "Cancelled"));
   return G_SOURCE_REMOVE;
+}
+
+/* Each source holds the task until finish(). */
+static void
+attach (GSource *source, GSourceFunc callback, GTask *task)
+{
+  g_source_set_callback (source, callback, g_object_ref (task), g_object_unref);
+  g_source_attach (source, g_task_get_context (task));
 }
 
 void
@@ -332,6 +365,7 @@ vmsan_agent_run_async (int fd,
   Run *self = g_new0 (Run, 1);
   GError *error = NULL;
 
+  g_task_set_source_tag (task, vmsan_agent_run_async);
   g_task_set_task_data (task, self, (GDestroyNotify) run_free);
   self->fd = fd;
   self->stdin_data = request->stdin_data != NULL ? g_bytes_ref (request->stdin_data) : NULL;
@@ -345,15 +379,17 @@ vmsan_agent_run_async (int fd,
       return;
     }
   self->readable = g_unix_fd_source_new (fd, G_IO_IN);
-  g_source_set_callback (self->readable, G_SOURCE_FUNC (on_readable), g_object_ref (task),
-                         g_object_unref);
-  g_source_attach (self->readable, NULL);
+  attach (self->readable, G_SOURCE_FUNC (on_readable), task);
+  /* One that no timer can hold, of 49 days, is none. */
+  if (request->timeout_ms > 0 && request->timeout_ms < G_MAXUINT - TIMEOUT_GRACE_MS)
+    {
+      self->deadline = g_timeout_source_new (request->timeout_ms + TIMEOUT_GRACE_MS);
+      attach (self->deadline, on_deadline, task);
+    }
   if (cancellable != NULL)
     {
       self->cancelled = g_cancellable_source_new (cancellable);
-      g_source_set_callback (self->cancelled, G_SOURCE_FUNC (on_cancelled), g_object_ref (task),
-                             g_object_unref);
-      g_source_attach (self->cancelled, NULL);
+      attach (self->cancelled, G_SOURCE_FUNC (on_cancelled), task);
     }
 }
 

@@ -15,6 +15,7 @@ typedef struct
 {
   GBytes *payload;    /* of the EXEC frame */
   GBytes *stdin_data; /* for Run; NULL for none */
+  guint64 timeout_ms; /* 0 for none */
 } VmsanExecRequest;
 
 /* Makes a request from arguments and the options of org.vmsan.VM.Exec (already checked for names
@@ -44,8 +45,8 @@ void vmsan_run_result_free (VmsanRunResult *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VmsanRunResult, vmsan_run_result_free)
 
 /* Runs @request on @fd (transfer full, after the handshake) to its end. NOT_FOUND when the program
- * is not there, LIMIT_EXCEEDED when it writes too much, TIMED_OUT for its own timeout. Cancelling
- * hangs up. */
+ * is not there, LIMIT_EXCEEDED when it writes too much, TIMED_OUT for its own timeout, which
+ * is kept even when the guest does not. Cancelling hangs up. */
 void vmsan_agent_run_async (int fd,
                             const VmsanExecRequest *request,
                             GCancellable *cancellable,

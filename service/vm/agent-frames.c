@@ -12,7 +12,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define HEADER_SIZE sizeof (VmsanFrameHeader)
+#define HEADER_SIZE    sizeof (VmsanFrameHeader)
+#define MAX_TEXT_BYTES 1024
 
 void
 vmsan_frame_reader_clear (VmsanFrameReader *self)
@@ -79,6 +80,22 @@ vmsan_frame_reader_read (VmsanFrameReader *self,
   *length = self->used - HEADER_SIZE;
   self->used = 0;
   return VMSAN_FRAME_COMPLETE;
+}
+
+char *
+vmsan_frame_field_to_text (const VmsanField *field)
+{
+  g_autofree char *valid =
+      g_utf8_make_valid ((const char *) field->data, MIN (field->length, MAX_TEXT_BYTES));
+  g_autoptr (GString) shown = g_string_new (NULL);
+
+  for (const char *at = valid; *at != '\0'; at = g_utf8_next_char (at))
+    {
+      gunichar character = g_utf8_get_char (at);
+
+      g_string_append_unichar (shown, g_unichar_isprint (character) ? character : '?');
+    }
+  return g_string_free (g_steal_pointer (&shown), FALSE);
 }
 
 gboolean

@@ -39,6 +39,10 @@ VmsanFrameResult vmsan_frame_reader_read (VmsanFrameReader *self,
                                           gsize *length,
                                           GError **error);
 
+/* The text that a guest put into @field, fit to be shown: valid UTF-8, at most 1024 bytes of it,
+ * and nothing that a terminal would obey. (transfer full) */
+char *vmsan_frame_field_to_text (const VmsanField *field);
+
 /* Sends a whole frame on a non-blocking socket. The frames that the service sends fit the socket's
  * buffer; a guest that does not read them is GUEST_FAILED. */
 gboolean vmsan_frame_send (int fd, guint8 type, const void *payload, gsize length, GError **error);

@@ -199,7 +199,9 @@ vmsan_agent_handshake_async (int fd,
   memcpy (hello.token, token, VMSAN_TOKEN_SIZE);
   if (send (fd, &hello, sizeof hello, MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof hello)
     {
-      g_task_return_error (task, read_error (-1));
+      g_task_return_new_error (task, VMSAN_ERROR, VMSAN_ERROR_GUEST_FAILED,
+                               "The guest's agent does not take a new session: its stream is "
+                               "closed or full");
       return;
     }
 

@@ -123,6 +123,7 @@ copy_request (const VmsanExecRequest *request)
 
   copy->payload = g_bytes_ref (request->payload);
   copy->stdin_data = request->stdin_data != NULL ? g_bytes_ref (request->stdin_data) : NULL;
+  copy->timeout_ms = request->timeout_ms;
   return copy;
 }
 
