@@ -82,7 +82,8 @@ collect_modules (const char *version, GArray *modules)
     "drivers/virtio/virtio_ring",  "drivers/virtio/virtio",
     "drivers/virtio/virtio_mmio",  "drivers/block/virtio_blk",
     "drivers/char/virtio_console", "drivers/char/hw_random/virtio-rng",
-    "fs/overlayfs/overlay",
+    "fs/overlayfs/overlay",        "drivers/acpi/button",
+    "drivers/input/evdev",
   };
   vmsan_autofd int fd = memfd_create ("modules", MFD_CLOEXEC);
   g_autoptr (GError) error = NULL;

@@ -9,6 +9,8 @@
 #include "sys/fd.h"
 #include "vm/agent-control.h"
 #include "vmm/qemu/qemu-driver.h"
+#include "vmm/qemu/qemu-monitor.h"
+#include "vmm/qemu/qemu-spawn.h"
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -204,14 +206,19 @@ static void
 test_life (Fixture *fixture, gconstpointer user_data)
 {
   Machine *machine = fixture->machine;
-  g_autoptr (GObject) control = start (machine);
+  g_autoptr (GObject) control = NULL;
   g_autoptr (GError) error = NULL;
   g_autofree char *output = NULL;
   g_autofree char *reason = NULL;
 
-  output = machine_run (machine, "echo hello; cat /proc/sys/kernel/random/entropy_avail", &error);
+  machine->spec.vcpus = 2;
+  control = start (machine);
+  output =
+      machine_run (machine,
+                   "cat /sys/class/misc/hw_random/rng_current; grep -c ^processor /proc/cpuinfo",
+                   &error);
   g_assert_no_error (error);
-  g_assert_true (g_str_has_prefix (output, "hello\n"));
+  g_assert_cmpstr (output, ==, "virtio_rng.0\n2\n");
   g_assert_true (vmsan_agent_control_shutdown (VMSAN_AGENT_CONTROL (control),
                                                vmsan_monitor_get_shutdown_action (machine->monitor),
                                                &error));
@@ -335,6 +342,38 @@ test_pause (Fixture *fixture, gconstpointer user_data)
   g_assert_cmpstr (output, ==, "on\n");
 }
 
+static void
+on_pressed (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+
+  vmsan_monitor_power_button_finish (VMSAN_MONITOR (source), result, &error);
+  g_assert_no_error (error);
+}
+
+static gboolean
+press (gpointer user_data)
+{
+  vmsan_monitor_power_button_async (VMSAN_MONITOR (user_data), NULL, on_pressed, NULL);
+  return G_SOURCE_CONTINUE;
+}
+
+/* The guest's kernel reports the button as a key. It is pressed until that was read, as a press
+ * before the device is open is lost. */
+static void
+test_power_button (Fixture *fixture, gconstpointer user_data)
+{
+  Machine *machine = fixture->machine;
+  g_autoptr (GObject) control = start (machine);
+  guint presses = g_timeout_add (100, press, machine->monitor);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *output = machine_run (machine, "head -c 24 /dev/input/event0 | wc -c", &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (output, ==, "24\n");
+  g_source_remove (presses);
+}
+
 /* ---- Adoption: another process stands for the service after its restart ---------------------- */
 
 #define ADOPT_VARIABLE "VMSAN_TEST_ADOPT" /* "PID START_TIME RUNTIME_DIR CGROUP_PARENT" */
@@ -410,6 +449,63 @@ be_successor (const char *value)
   g_assert_cmpstr (reason, ==, "The guest powered itself off (exit code 0)");
   g_object_unref (machine.monitor);
   return 0;
+}
+
+/* ---- KVM --------------------------------------------------------------------------------------
+ */
+
+/* TRUE when the process has the device open. */
+static gboolean
+has_open (pid_t pid, const char *device)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%d/fd", pid);
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const char *name;
+
+  g_assert_nonnull (dir);
+  while ((name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *link = g_build_filename (path, name, NULL);
+      g_autofree char *target = g_file_read_link (link, NULL);
+
+      if (g_strcmp0 (target, device) == 0)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* Also where KVM cannot run a kernel, QEMU can be given the device: by its group, while the host's
+ * node stays as it is. */
+static void
+test_kvm (Fixture *fixture, gconstpointer user_data)
+{
+  Machine *machine = fixture->machine;
+  const VmsanQemuPrograms programs = {
+    .qemu = "/usr/bin/qemu-system-x86_64",
+    .supervisor = SUPERVISOR_DIRECTORY "/vmsan-supervisor",
+    .kvm_device = "/dev/kvm",
+  };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VmsanProcess) process = vmsan_qemu_spawn (&programs, &machine->spec, &error);
+  g_autofree char *groups = NULL;
+  struct stat before, after;
+
+  if (stat ("/dev/kvm", &before) != 0)
+    {
+      g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_UNAVAILABLE);
+      return;
+    }
+  g_assert_no_error (error);
+  machine->monitor = vmsan_qemu_monitor_new (machine->runtime_dir, process, "kvm");
+  machine_boot (machine, &error);
+  g_assert_no_error (error);
+  g_assert_true (has_open (machine_get_qemu (machine), "/dev/kvm"));
+  groups = g_strdup_printf ("%u", before.st_gid);
+  if ((before.st_mode & S_IWOTH) == 0)
+    assert_status (machine_get_qemu (machine), "Groups", groups);
+  g_assert_cmpint (stat ("/dev/kvm", &after), ==, 0);
+  g_assert_cmpuint (after.st_mode, ==, before.st_mode);
+  g_assert_cmpuint (after.st_gid, ==, before.st_gid);
 }
 
 /* ---- Many, and failures -----------------------------------------------------------------------
@@ -564,6 +660,8 @@ main (int argc, char **argv)
   ADD ("a-guests-crash-ends-it", test_guest_crash);
   ADD ("the-console-log-is-bounded", test_console);
   ADD ("pauses-and-goes-on", test_pause);
+  ADD ("the-power-button-reaches-the-guest", test_power_button);
+  ADD ("kvm-is-given-by-its-group", test_kvm);
   ADD ("another-process-adopts-it", test_adopted);
   g_test_add_func ("/qemu-driver/many-start-at-once", test_parallel);
   ADD ("a-failed-spawn-leaves-nothing", test_failures);
