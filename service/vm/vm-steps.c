@@ -343,8 +343,9 @@ on_files_opened (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, error);
       return;
     }
+  /* Not stolen in the call: in which order arguments are evaluated is up to the compiler. */
   vmsan_vmm_spawn_async (vmm, &launch->spec, g_task_get_cancellable (task), on_spawned,
-                         g_steal_pointer (&task));
+                         g_object_ref (task));
 }
 
 static void
