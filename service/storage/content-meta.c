@@ -246,9 +246,9 @@ read_object (JsonObject *object, VmsanContentKind kind, const char *id, GError *
 {
   g_autoptr (VmsanContent) self = vmsan_content_new ("", "", "", "", NULL, 0, 0);
   g_autofree char *kind_name = NULL;
-  gint64 version;
-  gint64 size;
-  gint64 added_by;
+  gint64 version = 0;
+  gint64 size = 0;
+  gint64 added_by = 0;
 
   if (!read_number (object, "version", G_MAXINT64, &version, error))
     return NULL;
