@@ -14,6 +14,7 @@ import subprocess
 from bench import BUILD, RUNTIME, STATE, Report, World, arguments
 
 TIMER = os.path.join(BUILD, "exec-timer")
+GUEST_LOAD = "/etc/guest-load"
 MIB = 1 << 20
 
 
@@ -40,15 +41,15 @@ def measure(world, report, rounds, size):
     path = world.create()
     vm_id = path.split("/")[-1]
     user = str(world.root.call(path, "org.vmsan.VM", "GetDetails")[0]["uid"])
-    shared = os.path.join(RUNTIME, vm_id, "agent")  # the machine sees it as /run
-    shutil.copy(os.path.join(BUILD, "guest-load"), shared)
-    os.chmod(os.path.join(shared, "guest-load"), 0o755)
+    # /etc is this run's own, and the agent on this host sees it.
+    shutil.copy(os.path.join(BUILD, "guest-load"), GUEST_LOAD)
+    os.chmod(GUEST_LOAD, 0o755)
     with open(os.path.join(STATE, "vms", vm_id + ".json")) as file:
         token = json.load(file)["token"]
-    agent = ["agent", os.path.join(shared, "socket"), token, user]
+    agent = ["agent", os.path.join(RUNTIME, vm_id, "agent.sock"), token, user]
 
     trip = bare(world.directory, rounds * 10, 0)[0]
-    forked = float(world.run(path, "/run/guest-load", "fork", str(rounds), "/bin/true")[2])
+    forked = float(world.run(path, GUEST_LOAD, "fork", str(rounds), "/bin/true")[2])
     session = timer(*agent, rounds, "/bin/true")[0]
     whole = timer("vm", path, user, rounds, "/bin/true")[0]
     report.figure("fork-in-guest", forked, "µs")
@@ -61,7 +62,7 @@ def measure(world, report, rounds, size):
     outputs, bares = [], []
     for _ in range(3):
         bares.append(size / bare(world.directory, 1, size)[0])
-        taken, _, got = timer("vm", path, user, 1, "/run/guest-load", "flood", size)
+        taken, _, got = timer("vm", path, user, 1, GUEST_LOAD, "flood", size)
         assert got == size, f"{got} of {size} bytes came"
         outputs.append(size / taken)
     report.ratio(f"exec-output-{size // MIB}-mib", statistics.median(outputs) * 1e6 / MIB,

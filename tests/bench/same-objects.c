@@ -22,7 +22,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -86,9 +88,23 @@ copy_disk (const Setup *setup)
   close (fd);
 }
 
+static int
+listen_at (const char *path)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  if (g_strlcpy (address.sun_path, path, sizeof address.sun_path) >= sizeof address.sun_path)
+    die ("%s is too long for a socket", path);
+  check (fd >= 0 && bind (fd, (struct sockaddr *) &address, sizeof address) == 0 &&
+             listen (fd, 64) == 0,
+         path);
+  return fd;
+}
+
 /* The child as the null driver starts it (tests/null-vmm), with the agent in it. */
 static void
-start_child (const Setup *setup, VmsanCgroup *cgroup, int runtime_fd)
+start_child (const Setup *setup, VmsanCgroup *cgroup, int runtime_fd, const char *socket)
 {
   int agent_fd, status_fd, ready[2];
   int monitor_fd = open (setup->monitor, O_RDONLY | O_CLOEXEC);
@@ -96,15 +112,11 @@ start_child (const Setup *setup, VmsanCgroup *cgroup, int runtime_fd)
   g_autoptr (GError) error = NULL;
   g_autoptr (VmsanProcess) process = NULL;
 
-  check (mkdirat (runtime_fd, "agent", 0700) == 0, "agent's directory");
-  agent_fd = openat (runtime_fd, "agent", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  agent_fd = listen_at (socket);
   status_fd = openat (runtime_fd, "status", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-  check (monitor_fd >= 0 && agent_fd >= 0 && status_fd >= 0 &&
-             fchown (agent_fd, setup->uid, setup->uid) == 0 && pipe2 (ready, O_CLOEXEC) == 0,
-         "files of the child");
+  check (monitor_fd >= 0 && status_fd >= 0 && pipe2 (ready, O_CLOEXEC) == 0, "files of the child");
   {
     const VmsanBind binds[] = {
-      { .source_fd = agent_fd, .target = "/run", .writable = TRUE },
       { .source = setup->agent, .source_fd = -1, .target = "/agent" },
       { .source = "/usr", .source_fd = -1, .target = "/usr" },
       { .source = "/bin", .source_fd = -1, .target = "/bin" },
@@ -114,9 +126,8 @@ start_child (const Setup *setup, VmsanCgroup *cgroup, int runtime_fd)
       { .source = "/dev/null", .source_fd = -1, .target = "/dev/null", .device = TRUE },
       { .source = "/dev/urandom", .source_fd = -1, .target = "/dev/urandom", .device = TRUE },
     };
-    const char *const argv[] = { "/null-monitor", "--", "/agent", "--host-socket=/run/socket",
-                                 NULL };
-    const VmsanSpawnFd fds[] = { { status_fd, 3 }, { ready[1], 4 } };
+    const char *const argv[] = { "/null-monitor", "--", "/agent", "--host-socket=fd:5", NULL };
+    const VmsanSpawnFd fds[] = { { status_fd, 3 }, { ready[1], 4 }, { agent_fd, 5 } };
     const VmsanSpawnSpec spec = {
       .argv = argv,
       .exec_fd = monitor_fd,
@@ -149,7 +160,7 @@ start (const Setup *setup)
   const VmsanCgroupLimits limits = { (guint64) 512 << 20, 200, 160 };
   static const guint8 token[VMSAN_TOKEN_SIZE] = { 1 };
   g_autofree char *directory = g_build_filename (setup->runtime, setup->id, NULL);
-  g_autofree char *socket = g_build_filename (directory, "agent", "socket", NULL);
+  g_autofree char *socket = g_build_filename (directory, "agent.sock", NULL);
   g_autoptr (VmsanCgroup) cgroup = NULL;
   g_autoptr (GError) error = NULL;
   int runtime_fd, stream_fd;
@@ -159,7 +170,7 @@ start (const Setup *setup)
   cgroup = vmsan_cgroup_create (setup->cgroup_parent, setup->id, &limits, &error);
   if (cgroup == NULL)
     die ("%s", error->message);
-  start_child (setup, cgroup, runtime_fd);
+  start_child (setup, cgroup, runtime_fd, socket);
   stream_fd = agent_connect (socket);
   agent_shake_hands (stream_fd, VMSAN_SESSION_CONTROL, token);
   agent_configure (stream_fd, setup->id);
@@ -188,9 +199,9 @@ remove_all (const Setup *setup)
     return;
   if (!vmsan_cgroup_destroy (setup->cgroup_parent, setup->id, &error))
     die ("%s", error->message);
-  for (guint i = 0; i < 4; i++)
+  for (guint i = 0; i < 3; i++)
     {
-      static const char *const names[] = { "agent/socket", "agent", "status", NULL };
+      static const char *const names[] = { "agent.sock", "status", NULL };
       g_autofree char *path = g_build_filename (setup->runtime, setup->id, names[i], NULL);
 
       check (remove (path) == 0, path);
