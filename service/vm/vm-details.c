@@ -12,10 +12,9 @@
 
 #define CONSOLE_BYTES (16 * 1024)
 
-/* The end of the console log, as text that is safe to show on a terminal: the guest wrote it. The
- * runtime directory is in memory, so this does not wait for a disk. */
-static char *
-read_console (VmsanVm *self)
+/* The runtime directory is in memory, so this does not wait for a disk. */
+char *
+vmsan_vm_read_console (VmsanVm *self, gsize max_bytes)
 {
   vmsan_autofd int dir_fd =
       vmsan_managed_root_open_at (self->context->runtime_root, self->record->id,
@@ -27,7 +26,7 @@ read_console (VmsanVm *self)
 
   if (dir_fd >= 0)
     bytes =
-        vmsan_console_log_read_tail (dir_fd, VMSAN_VMM_CONSOLE_FILE, CONSOLE_BYTES, &size, NULL);
+        vmsan_console_log_read_tail (dir_fd, VMSAN_VMM_CONSOLE_FILE, max_bytes, &size, NULL);
   if (bytes == NULL)
     return NULL;
   text = g_utf8_make_valid (bytes, size);
@@ -56,7 +55,7 @@ vmsan_vm_get_details (VmsanVm *self)
   g_variant_dict_insert (&details, "project", "s", record->project);
   g_variant_dict_insert_value (&details, "labels", record->labels);
   g_variant_dict_insert (&details, "timeout-ms", "t", record->timeout_ms);
-  if ((console = read_console (self)) != NULL)
+  if ((console = vmsan_vm_read_console (self, CONSOLE_BYTES)) != NULL)
     g_variant_dict_insert (&details, "console", "s", console);
   if (record->has_operation)
     g_variant_dict_insert (&details, "operation", "s", vmsan_verb_to_string (record->operation));

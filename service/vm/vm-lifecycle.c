@@ -196,6 +196,7 @@ shut_down (VmsanVm *vm, GTask *task)
   GError *error = NULL;
 
   g_task_set_task_data (task, shutdown, (GDestroyNotify) shutdown_free);
+  vmsan_vm_record_set_text (&vmsan_operation_get_draft (vm)->reason, how_forced);
   if (vm->monitor == NULL || vm->control == NULL)
     {
       g_task_return_new_error (task, VMSAN_ERROR, VMSAN_ERROR_GUEST_FAILED,
@@ -229,7 +230,8 @@ vmsan_vm_stop_async (VmsanVm *self,
   if (self->operation == NULL)
     self->stop_deadline_ms = deadline_ms;
   vmsan_operation_run_async (self, deadline_ms > 0 ? &graceful_stop_plan : &forced_stop_plan,
-                             how_forced, actor, cancellable, callback, user_data);
+                             deadline_ms > 0 ? "" : how_forced, actor, cancellable, callback,
+                             user_data);
 }
 
 const char *

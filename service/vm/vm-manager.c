@@ -6,6 +6,7 @@
 #include "vm/vm-manager.h"
 
 #include "storage/confined-tool.h"
+#include "storage/image-build.h"
 #include "sys/error.h"
 #include "vm/vm-operation.h"
 #include "vm/vm-private.h"
@@ -138,13 +139,25 @@ open_stores (VmsanVmManager *self, GError **error)
   return context->kernels != NULL;
 }
 
+/* What runs unprivileged for the stores; both settings are the process's, and stay. */
+static void
+configure_tools (const VmsanConfig *config)
+{
+  const VmsanImageBuildConfig build = {
+    .program = g_build_filename (config->libexec_directory, "vmsan-image-builder", NULL),
+  };
+
+  vmsan_tool_set_ids (config->builder_first_uid);
+  vmsan_image_build_configure (&build);
+}
+
 VmsanVmManager *
 vmsan_vm_manager_new (VmsanConfig *config, GPtrArray *vmms, GError **error)
 {
   g_autoptr (VmsanVmManager) self = g_object_new (VMSAN_TYPE_VM_MANAGER, NULL);
 
   self->config = config;
-  vmsan_tool_set_ids (config->builder_first_uid);
+  configure_tools (config);
   self->context.config = config;
   self->context.vmms = g_ptr_array_ref (vmms);
   self->context.agent_path = g_build_filename (config->libexec_directory, "vmsan-agent", NULL);

@@ -72,6 +72,10 @@ void vmsan_vm_emit_state (VmsanVm *self,
 
 VmsanVmm *vmsan_vm_find_vmm (const VmsanVmContext *context, const char *name);
 
+/* The end of the console log, as text that is safe to show on a terminal, since the guest wrote it;
+ * NULL when there is none. */
+char *vmsan_vm_read_console (VmsanVm *self, gsize max_bytes);
+
 /* ---- vm-monitor.c: the monitor of a running machine ---------------------------------------- */
 
 /* Takes @monitor and follows it: its end is noticed at once. */

@@ -32,7 +32,8 @@ session_free (Session *self)
 static gboolean
 take_stream (VmsanVm *self, Session *session, GError **error)
 {
-  guint n = vmsan_vmm_get_n_streams (vmsan_vm_find_vmm (self->context, self->record->driver));
+  guint n = vmsan_vmm_get_n_streams (vmsan_vm_find_vmm (self->context, self->record->driver),
+                                     self->record->memory_mib);
 
   session->stream = 1;
   if (n == 0)
@@ -47,7 +48,8 @@ take_stream (VmsanVm *self, Session *session, GError **error)
         return TRUE;
       }
   g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_LIMIT_EXCEEDED,
-               "Machine %s already runs %u commands, which is all it can: end one and try again",
+               "Machine %s already runs %u commands, which is all that it can with its memory: end "
+               "one and try again",
                self->record->id, n - 1);
   return FALSE;
 }

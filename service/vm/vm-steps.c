@@ -9,6 +9,7 @@
 #include "storage/disk.h"
 #include "sys/error.h"
 #include "sys/fd.h"
+#include "sys/source.h"
 
 #include <fcntl.h>
 #include <sys/random.h>
@@ -336,6 +337,7 @@ on_files_opened (GObject *source, GAsyncResult *result, gpointer user_data)
   VmsanVm *vm = VMSAN_VM (source);
   Launch *launch = g_task_get_task_data (task);
   VmsanVmm *vmm = vmsan_vm_find_vmm (vm->context, vm->record->driver);
+  GCancellable *cancellable = g_task_get_cancellable (task);
   GError *error = NULL;
 
   if (!g_task_propagate_boolean (G_TASK (result), &error))
@@ -343,9 +345,7 @@ on_files_opened (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, error);
       return;
     }
-  /* Not stolen in the call: in which order arguments are evaluated is up to the compiler. */
-  vmsan_vmm_spawn_async (vmm, &launch->spec, g_task_get_cancellable (task), on_spawned,
-                         g_object_ref (task));
+  vmsan_vmm_spawn_async (vmm, &launch->spec, cancellable, on_spawned, g_steal_pointer (&task));
 }
 
 static void
@@ -418,17 +418,83 @@ revert_monitor (VmsanVm *vm, GTask *task)
 
 /* ---- guest --------------------------------------------------------------------------------- */
 
-/* A monitor that ends makes its sockets end: then what is wrong is the monitor, not the guest. */
+/* How long the end of a monitor may lag behind the end of its sockets. */
+#define EXIT_LAG_MS 1000
+
+#define LAST_WORDS_BYTES 400
+
+typedef struct
+{
+  GTask *task;
+  GError *error;
+  GCancellable *waiting;
+  GSource *deadline;
+} BootFailure;
+
+/* The console goes with the machine, so its end is told with the error. */
+static void
+append_last_words (VmsanVm *vm, GError *error)
+{
+  g_autofree char *console = vmsan_vm_read_console (vm, LAST_WORDS_BYTES);
+  char *message = error->message;
+
+  if (console == NULL || g_strstrip (console)[0] == '\0')
+    return;
+  g_strdelimit (console, "\n\t", ' ');
+  error->message = g_strdup_printf ("%s; the console ends with “%s”", message, console);
+  g_free (message);
+}
+
+static void
+on_boot_failure_settled (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  BootFailure *failure = user_data;
+  g_autoptr (GTask) task = failure->task;
+  VmsanVm *vm = g_task_get_source_object (task);
+  GError *error = failure->error;
+  int status;
+
+  if (vmsan_process_wait_finish (VMSAN_PROCESS (source), result, &status, NULL))
+    {
+      g_autofree char *exit = vmsan_monitor_describe_exit (vm->monitor, status);
+
+      g_error_free (error);
+      error = g_error_new (VMSAN_ERROR, VMSAN_ERROR_VMM_FAILED, "Machine %s did not boot: %s",
+                           vm->record->id, exit);
+    }
+  append_last_words (vm, error);
+  g_task_return_error (task, error);
+  vmsan_source_clear (&failure->deadline);
+  g_object_unref (failure->waiting);
+  g_free (failure);
+}
+
+static gboolean
+on_exit_lag (gpointer user_data)
+{
+  g_cancellable_cancel (user_data);
+  return G_SOURCE_REMOVE;
+}
+
+/* A monitor that ends makes its sockets end first: wait a moment to tell it from a guest that
+ * fails, which are different things to look after. */
 static void
 return_guest_error (GTask *task, VmsanVm *vm, GError *error)
 {
-  if (vm->monitor_ended)
-    {
-      g_clear_error (&error);
-      error = g_error_new (VMSAN_ERROR, VMSAN_ERROR_VMM_FAILED, "Machine %s did not boot: %s",
-                           vm->record->id, vm->monitor_exit);
-    }
-  g_task_return_error (task, error);
+  BootFailure *failure = g_new0 (BootFailure, 1);
+
+  failure->task = g_object_ref (task);
+  failure->error = error;
+  failure->waiting = g_cancellable_new ();
+  failure->deadline = g_timeout_source_new (
+      vm->monitor_ended || g_error_matches (error, VMSAN_ERROR, VMSAN_ERROR_GUEST_FAILED)
+          ? EXIT_LAG_MS
+          : 0);
+  g_source_set_callback (failure->deadline, on_exit_lag, g_object_ref (failure->waiting),
+                         g_object_unref);
+  g_source_attach (failure->deadline, NULL);
+  vmsan_process_wait_async (vmsan_monitor_get_process (vm->monitor), failure->waiting,
+                            on_boot_failure_settled, failure);
 }
 
 static void

@@ -49,10 +49,15 @@ vmsan_vmm_get_name (VmsanVmm *self)
 }
 
 guint
-vmsan_vmm_get_n_streams (VmsanVmm *self)
+vmsan_vmm_get_n_streams (VmsanVmm *self, guint memory_mib)
 {
+  VmsanVmmClass *klass;
+
   g_return_val_if_fail (VMSAN_IS_VMM (self), 0);
-  return VMSAN_VMM_GET_CLASS (self)->n_streams;
+  klass = VMSAN_VMM_GET_CLASS (self);
+  if (klass->n_streams == 0 || klass->stream_mib == 0)
+    return klass->n_streams;
+  return CLAMP (memory_mib / 4 / klass->stream_mib, 2, klass->n_streams);
 }
 
 guint

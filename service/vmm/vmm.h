@@ -75,6 +75,7 @@ struct _VmsanVmmClass
 
   const char *name;          /* "qemu" */
   guint n_streams;           /* agent sessions at once, the control session included; 0: no bound */
+  guint stream_mib;          /* of the guest's memory, for each stream that was ever used */
   guint memory_overhead_mib; /* what the monitor needs beside the guest's memory, for the cgroup */
 
   void (*probe_async) (VmsanVmm *, GCancellable *, GAsyncReadyCallback, gpointer);
@@ -105,7 +106,10 @@ struct _VmsanMonitorClass
 /* ---- Driver -------------------------------------------------------------------------------- */
 
 const char *vmsan_vmm_get_name (VmsanVmm *self);
-guint vmsan_vmm_get_n_streams (VmsanVmm *self);
+
+/* Streams that a machine may use, the control stream included, so that they take no more than a
+ * quarter of its memory; 0: no bound. */
+guint vmsan_vmm_get_n_streams (VmsanVmm *self, guint memory_mib);
 guint vmsan_vmm_get_memory_overhead_mib (VmsanVmm *self);
 
 /* Finds out whether the driver works; never fails for a host that lacks something: that is

@@ -200,6 +200,7 @@ vmsan_qemu_driver_class_init (VmsanQemuDriverClass *klass)
   G_OBJECT_CLASS (klass)->finalize = vmsan_qemu_driver_finalize;
   vmm_class->name = "qemu";
   vmm_class->n_streams = VMSAN_QEMU_N_STREAMS;
+  vmm_class->stream_mib = 4; /* see qemu-monitor.c, Streams */
   vmm_class->memory_overhead_mib = MEMORY_OVERHEAD_MIB;
   vmm_class->probe_async = vmsan_qemu_driver_probe_async;
   vmm_class->probe_finish = vmsan_qemu_driver_probe_finish;

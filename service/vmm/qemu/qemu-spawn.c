@@ -69,7 +69,7 @@ open_files (Opened *self, const VmsanVmmSpec *spec, GError **error)
   int pipe_fds[2];
 
   OPENED (self, FD_LOG) =
-      openat (spec->runtime_dir_fd, VMSAN_QEMU_CONSOLE_FILE, O_RDWR | flags, 0600);
+      openat (spec->runtime_dir_fd, VMSAN_VMM_CONSOLE_FILE, O_RDWR | flags, 0600);
   if (OPENED (self, FD_LOG) < 0)
     return vmsan_error_set_errno (error, errno, "Cannot make the console log in %s",
                                   spec->runtime_dir);

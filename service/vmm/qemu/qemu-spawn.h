@@ -7,9 +7,8 @@
 #include "vmm/vmm.h"
 
 /* In the runtime directory; for the first two see sys/console-log.h. */
-#define VMSAN_QEMU_CONSOLE_FILE "console.log"
-#define VMSAN_QEMU_STATUS_FILE  "status"
-#define VMSAN_QEMU_QMP_SOCKET   "qmp.sock"
+#define VMSAN_QEMU_STATUS_FILE "status"
+#define VMSAN_QEMU_QMP_SOCKET  "qmp.sock"
 
 /**
  * VmsanQemuPrograms: paths on the host; borrowed
