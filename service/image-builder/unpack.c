@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define READ_SIZE     (256 * 1024)
+#define TAR_BLOCK     512
 #define TAIL_MAX      (1024 * 1024)
 #define TAIL_WAIT_MS  1000
 #define ID_MAX        65535 /* of the user namespace */
@@ -323,15 +324,32 @@ open_writer (void)
   return writer;
 }
 
+/* For the library an archive that was cut off between two entries is fine. It is not: whoever wrote
+ * it, such as a client that was killed, did not come to its end, and that would make half an image.
+ * @end is where the last entry ended, without its padding. */
+static void
+check_end_mark (struct unpacking *self, int64_t end)
+{
+  if (archive_filter_bytes (self->reader, 0) < end + TAR_BLOCK)
+    report_and_exit (REPORT_INVALID,
+                     "The archive is cut off behind its entry %u: it has no end mark; write it "
+                     "again as a whole",
+                     self->n_entries);
+}
+
 static void
 unpack_all (struct unpacking *self)
 {
   struct archive_entry *entry;
+  int64_t end = 0;
   int result;
 
   while ((result = archive_read_next_header (self->reader, &entry)) == ARCHIVE_OK ||
          result == ARCHIVE_WARN)
-    unpack_entry (self, entry);
+    {
+      unpack_entry (self, entry);
+      end = archive_filter_bytes (self->reader, 0);
+    }
   if (result != ARCHIVE_EOF && self->n_entries == 0)
     report_and_exit (REPORT_INVALID,
                      "This is no tar archive, compressed or not (%.300s); give a tar of a root "
@@ -342,6 +360,7 @@ unpack_all (struct unpacking *self)
                      self->n_entries, get_message (self->reader));
   if (self->n_entries == 0)
     report_and_exit (REPORT_INVALID, "The archive is empty");
+  check_end_mark (self, end);
 }
 
 void

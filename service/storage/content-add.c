@@ -103,8 +103,8 @@ static gboolean G_GNUC_PRINTF (2, 3) refuse (GError **error, const char *format,
   return FALSE;
 }
 
-/* Reading a file of FUSE waits for its owner, for ever if that likes. Only the builder, which can
- * be killed, may do that. */
+/* Reading a file of FUSE waits for whoever serves it, for ever if that likes. Only the builder,
+ * which can be killed, may wait for others, and it takes a pipe. */
 static gboolean
 check_not_fuse (const Source *source, const char *what, GError **error)
 {
@@ -115,8 +115,8 @@ check_not_fuse (const Source *source, const char *what, GError **error)
   if (fs.f_type != FUSE_SUPER_MAGIC)
     return TRUE;
   return refuse (error,
-                 "The %s lies on a FUSE file system, which vmsan does not read from; copy it "
-                 "to another one first",
+                 "The %s lies on a FUSE file system, which vmsan does not read from; copy it to "
+                 "another one first",
                  what);
 }
 

@@ -579,6 +579,37 @@ test_damaged_archives_are_refused (StorageFixture *f, gconstpointer data)
 }
 
 static void
+test_an_archive_without_its_end_is_refused (StorageFixture *f, gconstpointer data)
+{
+  /* Content that ends with a block, and that does not; and none. */
+  static const gsize sizes[] = { 0, 1, 511, 512, 513, 5120 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    {
+      g_autofree char *content = g_strnfill (sizes[i], 'x');
+      gsize whole = 512 + (sizes[i] + 511) / 512 * 512;
+      Tar tar = tar_new (f, ARCHIVE_FILTER_NONE);
+      vmsan_autofd int fd = -1;
+
+      tar_add_file (&tar, "file", content);
+      fd = tar_end (&tar);
+      /* Two blocks are the mark; one will do. */
+      for (guint blocks = 0; blocks < 3; blocks++)
+        {
+          g_autoptr (GError) error = NULL;
+
+          g_assert_cmpint (ftruncate (fd, whole + blocks * 512), ==, 0);
+          g_assert_true (build (f, fd, MAX_SIZE, &error) == (blocks > 0));
+          if (blocks == 0)
+            {
+              g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT);
+              g_assert_nonnull (strstr (error->message, "no end mark"));
+            }
+        }
+    }
+}
+
+static void
 test_an_archive_that_is_too_large_is_refused (StorageFixture *f, gconstpointer data)
 {
   g_autofree char *content = g_strnfill (MIB, 'x');
@@ -900,6 +931,8 @@ main (int argc, char **argv)
                 test_names_that_lead_out_are_refused);
   storage_test ("/image-builder/names-are-bounded", test_names_are_bounded);
   storage_test ("/image-builder/damaged-archives-are-refused", test_damaged_archives_are_refused);
+  storage_test ("/image-builder/an-archive-without-its-end-is-refused",
+                test_an_archive_without_its_end_is_refused);
   storage_test ("/image-builder/an-archive-that-is-too-large-is-refused",
                 test_an_archive_that_is_too_large_is_refused);
   storage_test ("/image-builder/a-tar-stream-becomes-an-image-of-the-store",
