@@ -8,14 +8,15 @@ import pytest
 
 
 def add_options(parser):
-    # Without the terminal plugin nobody else defines it, and assertions ask for it.
-    parser.addoption("--verbose", type=int, default=0)
     parser.addoption("--tap", action="store_true", help="print results as TAP, for meson")
 
 
 def configure(config):
     if "VMSAN_TEST_DAEMON" not in os.environ:
         raise pytest.UsageError("run this inside tests/with-system-bus")
+    # Without the terminal plugin nobody defines it, and assertions ask for it.
+    if not hasattr(config.option, "verbose"):
+        config.option.verbose = 0
     if config.getoption("--tap"):
         config.pluginmanager.register(TapReporter(), "vmsan-tap")
 
