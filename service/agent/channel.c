@@ -18,7 +18,8 @@
 
 #include <linux/vm_sockets.h>
 
-#define HELLO_MS 10000 /* for a new connection to say who it is */
+#define SESSIONS_MAX 64
+#define HELLO_MS     10000 /* for a new connection to say who it is */
 
 static void on_stream (AgentSource *source, uint32_t events);
 static void on_deadline (AgentTimer *timer);
@@ -65,8 +66,8 @@ count_sockets (const AgentChannel *channel)
   return n;
 }
 
-size_t
-agent_channel_count_sessions (const AgentChannel *channel)
+static size_t
+count_sessions (const AgentChannel *channel)
 {
   size_t n = 0;
 
@@ -200,6 +201,8 @@ judge_hello (AgentStream *stream, const VmsanHello *hello)
     return VMSAN_WELCOME_BAD_VERSION;
   if (hello->kind == VMSAN_SESSION_CALLER && channel->agent->phase != AGENT_READY)
     return VMSAN_WELCOME_NOT_READY;
+  if (hello->kind == VMSAN_SESSION_CALLER && count_sessions (channel) >= SESSIONS_MAX)
+    return VMSAN_WELCOME_BUSY;
   return VMSAN_WELCOME_OK;
 }
 
@@ -238,7 +241,7 @@ begin_control (AgentStream *stream, const VmsanHello *hello)
 static void
 run_session (const AgentStream *stream)
 {
-  const int fd = dup2 (stream->source.fd, 3);
+  const int fd = stream->source.fd == 3 ? 3 : dup3 (stream->source.fd, 3, O_CLOEXEC);
 
   close_range (4, ~0U, 0);
   _exit (fd < 0 ? AGENT_SESSION_OVER

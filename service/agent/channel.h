@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 #define AGENT_PORTS_MAX   64
-#define AGENT_SOCKETS_MAX 64
+#define AGENT_SOCKETS_MAX 80
 #define AGENT_STREAMS_MAX (AGENT_PORTS_MAX + AGENT_SOCKETS_MAX)
 
 struct _Agent;
@@ -69,6 +69,3 @@ void agent_channel_session_ended (AgentChannel *channel, pid_t pid, int wait_sta
 
 /* Fills @ports (AGENT_STREAMS_MAX) with the numbers of the busy serial ports. */
 size_t agent_channel_list_busy (const AgentChannel *channel, uint32_t *ports);
-
-/* How many callers' sessions there are. */
-size_t agent_channel_count_sessions (const AgentChannel *channel);

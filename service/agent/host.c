@@ -74,15 +74,18 @@ open_listener (const char *path)
 int
 agent_host_run (const char *socket)
 {
-  Agent *agent = malloc (sizeof *agent);
+  static Agent agent; /* large */
   const int fd = open_listener (socket);
+  int exit_status;
 
-  if (agent == NULL || fd < 0)
+  if (fd < 0)
     {
       agent_log ("cannot listen on “%s”: %s", socket, strerror (errno));
       return 1;
     }
-  if (!agent_init (agent, &duties, NULL) || !agent_channel_listen (&agent->channel, fd))
+  if (!agent_init (&agent, &duties, NULL) || !agent_channel_listen (&agent.channel, fd))
     return 1;
-  return agent_loop_run (&agent->loop);
+  exit_status = agent_loop_run (&agent.loop);
+  free (agent.config);
+  return exit_status;
 }

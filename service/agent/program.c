@@ -14,6 +14,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <linux/close_range.h>
+
 /* The steps of the child that can fail, sent to the parent with errno. */
 typedef enum
 {
@@ -174,6 +176,8 @@ run_child (const ChildSpec *spec)
   if (spec->cwd == NULL && chdir (spec->cwd_or_root) < 0 && chdir ("/") < 0)
     fail_child (spec, STEP_DIRECTORY, errno);
   reset_signals ();
+  /* All are so already; a descriptor that slipped through could speak for the session. */
+  close_range (3, ~0U, CLOSE_RANGE_CLOEXEC);
   fail_child (spec, STEP_EXEC, exec_program (spec));
 }
 

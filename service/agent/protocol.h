@@ -12,8 +12,10 @@
  * reads until a VmsanHello begins; the guest answers with a VmsanWelcome that repeats the nonce,
  * and the host skips whatever it reads until that begins (at most VMSAN_PROTOCOL_SKIP_MAX bytes).
  * The token proves that vmsand opened the stream: the first CONTROL hello after boot sets it, every
- * later hello must carry it. vmsand does the handshake; a caller that is given the stream never
- * sees the token.
+ * later hello must carry it. Where the machine has a port 0, that first one must come through it. A
+ * host that gets no welcome in some seconds closes the stream and tries again: what an earlier host
+ * left half sent may have swallowed the hello. vmsand does the handshake; a caller that is given
+ * the stream never sees the token.
  *
  * Frames. After the handshake each side sends frames: an 8-byte header (VmsanFrameHeader) and
  * `length` bytes of payload, at most VMSAN_FRAME_PAYLOAD_MAX. Integers are little-endian. A frame
@@ -21,8 +23,16 @@
  * are a sequence of fields: u16 tag, u16 zero, u32 length, bytes. Unknown tags are ignored, so that
  * later versions can add some; a field that does not fit its frame ends the session.
  *
- * Control session. One at a time, vmsand only. Host: CONFIGURE once after boot, later SHUTDOWN,
- * PING, LIST. Guest: READY or FAILED after CONFIGURE, PONG, SESSIONS, SESSION_ENDED at any time.
+ * A hello where a frame should begin ends the session, and is answered when its programs are ended:
+ * a serial port's host may have changed without the guest seeing the port closed. A host uses a
+ * port again after SESSION_ENDED, or after a new vmsand has found it missing in SESSIONS.
+ *
+ * Control session. One at a time, vmsand only; a new one takes the place of an old one. Host:
+ * CONFIGURE after boot, later SHUTDOWN, PING, LIST. Guest: READY or FAILED after CONFIGURE, PONG,
+ * SESSIONS, SESSION_ENDED at any time. CONFIGURE may be repeated, by a vmsand that was restarted:
+ * then only the clock is set, and the answer is the same once more. After FAILED the guest powers
+ * off when the host closes the stream, or after three seconds. SHUTDOWN has no answer but the end
+ * of the machine, at the latest after the VMSAN_SHUTDOWN times together.
  *
  * Exec session. Host: EXEC, then STDIN frames, STDIN_EOF, SIGNAL, WINDOW_SIZE. Guest: STARTED or
  * EXEC_FAILED; then STDOUT, STDERR, STDIN_CREDIT; STDOUT_EOF and STDERR_EOF; last EXITED. The host
@@ -31,7 +41,10 @@
  * needs no credit: a host that does not read makes the stream fill, and the program's pipe with
  * it. When the host closes the stream, the program's session gets SIGHUP and, after
  * VMSAN_HANGUP_GRACE_MS, SIGKILL. EXITED is sent when the program itself has ended and its output
- * was drained: background children that still hold its output do not keep the session.
+ * was drained: background children that still hold its output do not keep the session. They live
+ * on, unless the host closes the stream before EXITED or TIMEOUT_MS runs out: those end everything
+ * that the program started. A host that breaks the protocol gets EXEC_FAILED or, once the program
+ * runs, EXITED with SIGKILL. On a terminal, STDIN_EOF types the end-of-file character.
  *
  * The guest is hostile to the host and the host's callers may be hostile to the guest: each side
  * checks all it reads against the bounds below. */
@@ -85,7 +98,7 @@ enum VmsanWelcomeStatus
   VMSAN_WELCOME_BAD_TOKEN = 1,
   VMSAN_WELCOME_BAD_VERSION = 2,
   VMSAN_WELCOME_NOT_READY = 3, /* not configured yet, or shutting down */
-  VMSAN_WELCOME_BUSY = 4,      /* a second control session, or too many sessions */
+  VMSAN_WELCOME_BUSY = 4,      /* too many sessions */
 };
 
 typedef struct
@@ -119,9 +132,9 @@ enum VmsanFrameType
 
   /* control, guest to host */
   VMSAN_FRAME_READY = 16,         /* fields VERSION, BOOT_MS, INIT */
-  VMSAN_FRAME_FAILED = 17,        /* fields MESSAGE: the guest cannot come up; it halts */
+  VMSAN_FRAME_FAILED = 17,        /* fields MESSAGE: the guest cannot come up; it powers off */
   VMSAN_FRAME_PONG = 18,          /* the 8 bytes */
-  VMSAN_FRAME_SESSIONS = 19,      /* one PORT field for each serial port in use */
+  VMSAN_FRAME_SESSIONS = 19,      /* one PORT field for each serial port that callers use */
   VMSAN_FRAME_SESSION_ENDED = 20, /* fields PORT: that serial port is free again */
 
   /* exec, host to guest */
