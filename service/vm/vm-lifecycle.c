@@ -155,12 +155,14 @@ typedef struct
 {
   GCancellable *waiting; /* for the monitor's end */
   GSource *deadline;
+  GSource *hurried; /* by a forced removal */
 } Shutdown;
 
 static void
 shutdown_free (Shutdown *self)
 {
   vmsan_source_clear (&self->deadline);
+  vmsan_source_clear (&self->hurried);
   g_clear_object (&self->waiting);
   g_free (self);
 }
@@ -174,6 +176,7 @@ on_shut_down (GObject *source, GAsyncResult *result, gpointer user_data)
   int status;
 
   vmsan_source_clear (&shutdown->deadline);
+  vmsan_source_clear (&shutdown->hurried);
   if (vmsan_process_wait_finish (VMSAN_PROCESS (source), result, &status, NULL))
     vmsan_vm_record_set_text (&vmsan_operation_get_draft (vm)->reason, how_graceful);
   g_task_return_boolean (task, TRUE);
@@ -181,6 +184,13 @@ on_shut_down (GObject *source, GAsyncResult *result, gpointer user_data)
 
 static gboolean
 on_shutdown_deadline (gpointer user_data)
+{
+  g_cancellable_cancel (user_data);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_shutdown_hurried (GCancellable *cancellable, gpointer user_data)
 {
   g_cancellable_cancel (user_data);
   return G_SOURCE_REMOVE;
@@ -215,6 +225,10 @@ shut_down (VmsanVm *vm, GTask *task)
   g_source_set_callback (shutdown->deadline, on_shutdown_deadline, g_object_ref (shutdown->waiting),
                          g_object_unref);
   g_source_attach (shutdown->deadline, NULL);
+  shutdown->hurried = g_cancellable_source_new (g_task_get_cancellable (task));
+  g_source_set_callback (shutdown->hurried, G_SOURCE_FUNC (on_shutdown_hurried),
+                         g_object_ref (shutdown->waiting), g_object_unref);
+  g_source_attach (shutdown->hurried, NULL);
   vmsan_process_wait_async (vmsan_monitor_get_process (vm->monitor), shutdown->waiting,
                             on_shut_down, g_object_ref (task));
 }
@@ -260,6 +274,19 @@ vmsan_vm_bury_finish (VmsanVm *self, GAsyncResult *result, GError **error)
 
 /* ---- Remove -------------------------------------------------------------------------------- */
 
+typedef struct
+{
+  char *actor;
+  gboolean killed;
+} Removal;
+
+static void
+removal_free (Removal *self)
+{
+  g_free (self->actor);
+  g_free (self);
+}
+
 static void
 on_removed (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -272,51 +299,51 @@ on_removed (GObject *source, GAsyncResult *result, gpointer user_data)
     g_task_return_error (task, error);
 }
 
+static void remove_by_force (VmsanVm *self, GTask *task);
+
 static void
 on_killed (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   VmsanVm *self = VMSAN_VM (source);
-  g_autoptr (GTask) task = user_data;
-  const char *actor = g_task_get_task_data (task);
   g_autoptr (GError) error = NULL;
 
   /* What a stop could not undo, the removal tries again. */
   if (!vmsan_operation_run_finish (self, result, &error))
     g_message ("Machine %s: %s; removing it all the same", self->record->id, error->message);
-  vmsan_operation_run_async (self, &forced_remove_plan, "forced", actor, NULL, on_removed,
-                             g_steal_pointer (&task));
-}
-
-static void
-remove_by_force (VmsanVm *self, GTask *task)
-{
-  g_autoptr (GTask) owned = task;
-  const char *actor = g_task_get_task_data (task);
-
-  if (vmsan_vm_check_verb (self, VMSAN_VERB_STOP, NULL))
-    vmsan_operation_run_async (self, &forced_stop_plan, how_forced, actor, NULL, on_killed,
-                               g_steal_pointer (&owned));
-  else
-    vmsan_operation_run_async (self, &forced_remove_plan, "forced", actor, NULL, on_removed,
-                               g_steal_pointer (&owned));
+  remove_by_force (self, user_data);
 }
 
 /* The operation that was under way has ended; it may have been the machine's own end. */
 static void
 on_waited (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  VmsanVm *self = VMSAN_VM (source);
-  g_autoptr (GTask) task = user_data;
+  remove_by_force (VMSAN_VM (source), user_data);
+}
+
+/* Ends what is under way, then what runs, then the machine. Consumes @task. */
+static void
+remove_by_force (VmsanVm *self, GTask *task)
+{
+  g_autoptr (GTask) owned = task;
+  Removal *removal = g_task_get_task_data (task);
 
   if (self->gone)
     g_task_return_boolean (task, TRUE);
   else if (self->operation != NULL)
     {
-      g_queue_push_tail (&self->waiting, g_task_new (self, NULL, on_waited, g_object_ref (task)));
+      g_queue_push_tail (&self->waiting,
+                         g_task_new (self, NULL, on_waited, g_steal_pointer (&owned)));
       vmsan_operation_cancel (self);
     }
+  else if (!removal->killed && vmsan_vm_check_verb (self, VMSAN_VERB_STOP, NULL))
+    {
+      removal->killed = TRUE; /* or it was tried */
+      vmsan_operation_run_async (self, &forced_stop_plan, how_forced, removal->actor, NULL,
+                                 on_killed, g_steal_pointer (&owned));
+    }
   else
-    remove_by_force (self, g_steal_pointer (&task));
+    vmsan_operation_run_async (self, &forced_remove_plan, "forced", removal->actor, NULL,
+                               on_removed, g_steal_pointer (&owned));
 }
 
 void
@@ -327,19 +354,15 @@ vmsan_vm_remove_async (VmsanVm *self,
                        gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
+  Removal *removal = g_new0 (Removal, 1);
 
-  g_task_set_task_data (task, g_strdup (actor), g_free);
-  if (!force)
+  removal->actor = g_strdup (actor);
+  g_task_set_task_data (task, removal, (GDestroyNotify) removal_free);
+  if (force)
+    remove_by_force (self, g_steal_pointer (&task));
+  else
     vmsan_operation_run_async (self, &remove_plan, "", actor, NULL, on_removed,
                                g_steal_pointer (&task));
-  else if (self->operation != NULL)
-    {
-      g_queue_push_tail (&self->waiting,
-                         g_task_new (self, NULL, on_waited, g_steal_pointer (&task)));
-      vmsan_operation_cancel (self);
-    }
-  else
-    remove_by_force (self, g_steal_pointer (&task));
 }
 
 gboolean
@@ -352,22 +375,11 @@ vmsan_vm_remove_finish (VmsanVm *self, GAsyncResult *result, GError **error)
 
 static const VmsanStep *const no_steps[] = { NULL };
 
-/* Two plans, as the state must stay what it is. */
-static const VmsanPlan timeout_plans[] = {
-  { .verb = VMSAN_VERB_SET_TIMEOUT,
-    .phase = "set-timeout",
-    .direction = VMSAN_PLAN_APPLY,
-    .during = VMSAN_VM_RUNNING,
-    .after = VMSAN_VM_RUNNING,
-    .steps = no_steps,
-    .start_index = VMSAN_PLAN_NO_START },
-  { .verb = VMSAN_VERB_SET_TIMEOUT,
-    .phase = "set-timeout",
-    .direction = VMSAN_PLAN_APPLY,
-    .during = VMSAN_VM_PAUSED,
-    .after = VMSAN_VM_PAUSED,
-    .steps = no_steps,
-    .start_index = VMSAN_PLAN_NO_START },
+static const VmsanPlan timeout_plan = {
+  .verb = VMSAN_VERB_SET_TIMEOUT,
+  .phase = "set-timeout",
+  .steps = no_steps,
+  .start_index = VMSAN_PLAN_NO_START,
 };
 
 void
@@ -377,15 +389,13 @@ vmsan_vm_set_timeout_async (VmsanVm *self,
                             GAsyncReadyCallback callback,
                             gpointer user_data)
 {
-  const VmsanPlan *plan = &timeout_plans[self->record->state == VMSAN_VM_PAUSED ? 1 : 0];
-  gint64 now_us = g_get_real_time ();
-  gboolean accepted = vmsan_vm_check_verb (self, VMSAN_VERB_SET_TIMEOUT, NULL);
-  g_autofree char *reason = g_strdup (self->record->reason);
+  VmsanVmRecord *changed = vmsan_vm_record_copy (self->record);
 
-  vmsan_operation_run_async (self, plan, reason, actor, NULL, callback, user_data);
-  if (accepted)
-    vmsan_operation_get_draft (self)->timeout_at_us =
-        timeout_ms > 0 ? now_us + (gint64) MIN (timeout_ms, G_MAXINT64 / 4000) * 1000 : 0;
+  changed->timeout_at_us = 0;
+  if (timeout_ms > 0)
+    changed->timeout_at_us =
+        g_get_real_time () + (gint64) MIN (timeout_ms, G_MAXINT64 / 4000) * 1000;
+  vmsan_operation_change_async (self, &timeout_plan, changed, actor, callback, user_data);
 }
 
 gboolean
@@ -420,11 +430,10 @@ static const VmsanPlan recover_to_stopped_plan = {
   .start_index = VMSAN_PLAN_NO_START,
 };
 
-/* A time limit was being changed: the machine runs on, with the old one or the new one. */
 gboolean
 vmsan_vm_needs_recovery (VmsanVm *self)
 {
-  return self->record->has_operation && self->record->operation != VMSAN_VERB_SET_TIMEOUT;
+  return self->record->has_operation;
 }
 
 void

@@ -294,7 +294,7 @@ vmsan_vm_manager_quiesce_async (VmsanVmManager *self,
   self->quiescing = TRUE;
   for (VmsanVm *vm = vmsan_vm_table_next (self->table, NULL); vm != NULL;
        vm = vmsan_vm_table_next (self->table, vm->record->id))
-    vmsan_operation_cancel (vm);
+    vmsan_operation_abort (vm, NULL);
   quiesce_next (g_task_new (self, NULL, callback, user_data));
 }
 

@@ -12,6 +12,7 @@
 #include "vm/vm-operation.h"
 
 #define CONTROL_STREAM 0
+#define STOP_AGAIN_MS  10000 /* after a stop at the time limit that failed */
 
 /* ---- The monitor's end --------------------------------------------------------------------- */
 
@@ -25,30 +26,35 @@ on_buried (GObject *source, GAsyncResult *result, gpointer user_data)
                error->message);
 }
 
+void
+vmsan_vm_check_monitor (VmsanVm *self)
+{
+  if (self->monitor_ended && !self->gone && vmsan_vm_check_verb (self, VMSAN_VERB_BURY, NULL))
+    vmsan_vm_bury_async (self, self->monitor_exit, self->monitor_status == 0 ? "guest" : "crash",
+                         on_buried, NULL);
+}
+
 static void
 on_monitor_ended (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (VmsanVm) self = user_data;
   int status = -1;
 
-  if (!vmsan_process_wait_finish (VMSAN_PROCESS (source), result, &status, NULL))
-    return; /* cancelled: it was dropped */
+  /* Cancelled when it was dropped; what ended in that moment is not this machine's any more. */
+  if (!vmsan_process_wait_finish (VMSAN_PROCESS (source), result, &status, NULL) ||
+      self->monitor == NULL || vmsan_monitor_get_process (self->monitor) != VMSAN_PROCESS (source))
+    return;
 
   self->monitor_ended = TRUE;
   self->monitor_status = status;
   g_free (self->monitor_exit);
   self->monitor_exit = vmsan_monitor_describe_exit (self->monitor, status);
 
-  /* An operation under way notices by itself: its sockets end. A start is hurried along. */
-  if (self->operation != NULL)
-    {
-      if (self->record->state == VMSAN_VM_STARTING || self->record->state == VMSAN_VM_CREATING)
-        vmsan_operation_cancel (self);
-      return;
-    }
-  if (vmsan_vm_check_verb (self, VMSAN_VERB_BURY, NULL))
-    vmsan_vm_bury_async (self, self->monitor_exit, status == 0 ? "guest" : "crash", on_buried,
-                         NULL);
+  /* A start is hurried along. Whatever else is under way looks again when it ends. */
+  vmsan_operation_abort (self, g_error_new (VMSAN_ERROR, VMSAN_ERROR_VMM_FAILED,
+                                            "Machine %s did not boot: %s", self->record->id,
+                                            self->monitor_exit));
+  vmsan_vm_check_monitor (self);
 }
 
 void
@@ -98,6 +104,7 @@ on_control_closed (VmsanAgentControl *control, const char *message, VmsanVm *sel
 
 typedef struct
 {
+  VmsanMonitor *monitor;
   int fd;
   guint8 token[VMSAN_TOKEN_SIZE];
   guint deadline_ms;
@@ -106,6 +113,7 @@ typedef struct
 static void
 opening_free (Opening *self)
 {
+  g_object_unref (self->monitor);
   vmsan_fd_close (&self->fd);
   g_free (self);
 }
@@ -121,6 +129,12 @@ on_handshake (GObject *source, GAsyncResult *result, gpointer user_data)
   if (!vmsan_agent_handshake_finish (result, &error))
     {
       g_task_return_error (task, error);
+      return;
+    }
+  if (self->monitor != opening->monitor)
+    {
+      g_task_return_new_error (task, VMSAN_ERROR, VMSAN_ERROR_GUEST_FAILED,
+                               "Machine %s ended meanwhile", self->record->id);
       return;
     }
   g_clear_object (&self->control);
@@ -161,6 +175,7 @@ vmsan_vm_open_control_async (VmsanVm *self,
   Opening *opening = g_new0 (Opening, 1);
 
   opening->fd = -1;
+  opening->monitor = g_object_ref (self->monitor);
   memcpy (opening->token, token, sizeof opening->token);
   opening->deadline_ms = deadline_ms;
   g_task_set_task_data (task, opening, (GDestroyNotify) opening_free);
@@ -176,6 +191,18 @@ vmsan_vm_open_control_finish (VmsanVm *self, GAsyncResult *result, GError **erro
 
 /* ---- The time limit ------------------------------------------------------------------------ */
 
+static gboolean on_timeout (gpointer user_data);
+
+static void
+look_again_in (VmsanVm *self, gint64 wait_ms)
+{
+  vmsan_source_clear (&self->timeout);
+  /* Far deadlines are looked at once a day, which also fits what a timeout source can hold. */
+  self->timeout = g_timeout_source_new (CLAMP (wait_ms, 1, 24 * 60 * 60 * 1000));
+  g_source_set_callback (self->timeout, on_timeout, self, NULL);
+  g_source_attach (self->timeout, NULL);
+}
+
 static void
 on_timeout_stopped (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -186,6 +213,9 @@ on_timeout_stopped (GObject *source, GAsyncResult *result, gpointer user_data)
     return;
   g_warning ("Machine %s could not be stopped at its time limit: %s", self->record->id,
              error->message);
+  if (!self->gone && self->record->timeout_at_us != 0 &&
+      vmsan_vm_state_allows (self->record->state, VMSAN_VERB_STOP, self->record->id, NULL))
+    look_again_in (self, STOP_AGAIN_MS);
 }
 
 static gboolean
@@ -206,14 +236,10 @@ on_timeout (gpointer user_data)
 void
 vmsan_vm_arm_timeout (VmsanVm *self)
 {
-  gint64 left_us = self->record->timeout_at_us - g_get_real_time ();
+  gint64 left_ms = (self->record->timeout_at_us - g_get_real_time ()) / 1000 + 1;
 
-  vmsan_source_clear (&self->timeout);
   if (self->record->timeout_at_us == 0)
-    return;
-  /* Far deadlines are looked at once a day, which also fits what a timeout source can hold. */
-  self->timeout = g_timeout_source_new (
-      CLAMP (left_us / 1000 + 1, self->operation != NULL ? 1000 : 1, 24 * 60 * 60 * 1000));
-  g_source_set_callback (self->timeout, on_timeout, self, NULL);
-  g_source_attach (self->timeout, NULL);
+    vmsan_source_clear (&self->timeout);
+  else
+    look_again_in (self, self->operation != NULL ? MAX (left_ms, 1000) : left_ms);
 }

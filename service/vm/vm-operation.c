@@ -6,6 +6,7 @@
 #include "vm/vm-operation.h"
 
 #include "sys/error.h"
+#include "sys/source.h"
 
 struct _VmsanOperation
 {
@@ -15,12 +16,12 @@ struct _VmsanOperation
   VmsanVmState state_before;
   char *actor;
   GTask *task;
-  GCancellable *cancellable;
-  GCancellable *caller; /* nullable */
-  gulong caller_handler;
+  GCancellable *cancellable; /* for steps */
+  GSource *caller;           /* nullable; cancels the above when the caller cancels */
   guint n_steps;
   guint index;        /* APPLY: step being done; REVERT: steps left to undo */
   GError *error;      /* why it failed */
+  GError *cause;      /* why it was cancelled, when there is more to say */
   GError *undo_error; /* first undo that failed */
 };
 
@@ -41,12 +42,11 @@ observe (VmsanOperation *op, const VmsanStep *step, VmsanStepMoment moment, GErr
 static void
 operation_free (VmsanOperation *op)
 {
-  if (op->caller_handler != 0)
-    g_cancellable_disconnect (op->caller, op->caller_handler);
-  g_clear_object (&op->caller);
+  vmsan_source_clear (&op->caller);
   g_clear_object (&op->cancellable);
   g_clear_pointer (&op->draft, vmsan_vm_record_free);
   g_clear_error (&op->error);
+  g_clear_error (&op->cause);
   g_clear_error (&op->undo_error);
   g_free (op->actor);
   g_free (op);
@@ -86,11 +86,12 @@ save_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cance
     g_task_return_error (task, error);
 }
 
-/* Saves the draft, or removes the record; fsync may take long, so in a thread. */
+/* Saves the draft, or removes the record; fsync may take long, so in a thread. Without the machine
+ * as its source, or the thread might be the last to let it go. */
 static void
 save_draft (VmsanOperation *op, gboolean remove, GAsyncReadyCallback callback)
 {
-  g_autoptr (GTask) task = g_task_new (op->vm, NULL, callback, op);
+  g_autoptr (GTask) task = g_task_new (NULL, NULL, callback, op);
   Save *save = g_new0 (Save, 1);
 
   save->store = g_object_ref (op->vm->context->store);
@@ -102,28 +103,54 @@ save_draft (VmsanOperation *op, gboolean remove, GAsyncReadyCallback callback)
 
 /* ---- The end ------------------------------------------------------------------------------- */
 
-/* Lets the machine go, tells the caller, and then lets waiting removals have it. */
+static gboolean
+is_cancelled (const GError *error)
+{
+  return g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED) ||
+         g_error_matches (error, VMSAN_ERROR, VMSAN_ERROR_CANCELLED);
+}
+
+static void
+return_error (VmsanOperation *op, GTask *task)
+{
+  if (is_cancelled (op->error))
+    {
+      g_clear_error (&op->error);
+      op->error = g_error_new (VMSAN_ERROR, VMSAN_ERROR_CANCELLED,
+                               "“%s” of machine %s was cancelled and undone", op->plan->phase,
+                               op->vm->record->id);
+    }
+  vmsan_vm_emit_error (op->vm, op->plan->phase, op->error, op->actor);
+  g_task_return_error (task, g_steal_pointer (&op->error));
+}
+
+/* All at once: each looks for itself whether another operation is under way, and none depends on
+ * the one before it to begin one. */
+static void
+wake_waiting (VmsanVm *vm)
+{
+  GQueue waiting = vm->waiting;
+  GTask *task;
+
+  g_queue_init (&vm->waiting);
+  while ((task = g_queue_pop_head (&waiting)) != NULL)
+    {
+      g_task_return_boolean (task, TRUE);
+      g_object_unref (task);
+    }
+}
+
+/* Lets the machine go, tells the caller, and then lets whoever waits have it. */
 static void
 end (VmsanOperation *op)
 {
   g_autoptr (VmsanVm) vm = g_object_ref (op->vm);
   g_autoptr (GTask) task = g_steal_pointer (&op->task);
-  g_autoptr (GTask) waiting = NULL;
+  gboolean was_burial = op->plan->verb == VMSAN_VERB_BURY;
 
   vm->operation = NULL;
   if (op->error != NULL)
-    {
-      if (g_error_matches (op->error, G_IO_ERROR, G_IO_ERROR_CANCELLED) ||
-          g_error_matches (op->error, VMSAN_ERROR, VMSAN_ERROR_CANCELLED))
-        {
-          g_clear_error (&op->error);
-          op->error = g_error_new (VMSAN_ERROR, VMSAN_ERROR_CANCELLED,
-                                   "“%s” of machine %s was cancelled and undone", op->plan->phase,
-                                   vm->record->id);
-        }
-      vmsan_vm_emit_error (vm, op->plan->phase, op->error, op->actor);
-      g_task_return_error (task, g_steal_pointer (&op->error));
-    }
+    return_error (op, task);
   else
     {
       if (op->plan->start_index < op->n_steps)
@@ -133,9 +160,10 @@ end (VmsanOperation *op)
     }
   operation_free (op);
 
-  waiting = g_queue_pop_head (&vm->waiting);
-  if (waiting != NULL)
-    g_task_return_boolean (waiting, TRUE);
+  wake_waiting (vm);
+  /* A burial that failed is not tried again at once: it would fail again. */
+  if (!was_burial)
+    vmsan_vm_check_monitor (vm);
 }
 
 static void
@@ -289,6 +317,11 @@ static void apply_next (VmsanOperation *op);
 static void
 fail (VmsanOperation *op, GError *error)
 {
+  if (op->cause != NULL && is_cancelled (error))
+    {
+      g_error_free (error);
+      error = g_steal_pointer (&op->cause);
+    }
   op->error = error;
   /* The step that failed may have done half of its work. */
   op->index = MIN (op->index + 1, op->n_steps);
@@ -372,10 +405,11 @@ on_intent_saved (GObject *source, GAsyncResult *result, gpointer user_data)
     revert_next (op);
 }
 
-static void
+static gboolean
 on_caller_cancelled (GCancellable *caller, gpointer user_data)
 {
   g_cancellable_cancel (user_data);
+  return G_SOURCE_REMOVE;
 }
 
 static void
@@ -393,14 +427,13 @@ write_intent (VmsanOperation *op, const char *reason)
   vmsan_vm_record_set_text (&op->draft->reason, reason);
 }
 
-void
-vmsan_operation_run_async (VmsanVm *vm,
-                           const VmsanPlan *plan,
-                           const char *reason,
-                           const char *actor,
-                           GCancellable *cancellable,
-                           GAsyncReadyCallback callback,
-                           gpointer user_data)
+/* NULL when it was refused, and the caller told. */
+static VmsanOperation *
+begin (VmsanVm *vm,
+       const VmsanPlan *plan,
+       const char *actor,
+       GAsyncReadyCallback callback,
+       gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (vm, NULL, callback, user_data);
   VmsanOperation *op;
@@ -409,9 +442,8 @@ vmsan_operation_run_async (VmsanVm *vm,
   if (!vmsan_vm_check_verb (vm, plan->verb, &error))
     {
       g_task_return_error (task, error);
-      return;
+      return NULL;
     }
-
   op = g_new0 (VmsanOperation, 1);
   op->vm = vm; /* the task holds it */
   op->plan = plan;
@@ -423,15 +455,32 @@ vmsan_operation_run_async (VmsanVm *vm,
   while (plan->steps[op->n_steps] != NULL)
     op->n_steps++;
   vm->operation = op;
+  return op;
+}
 
+void
+vmsan_operation_run_async (VmsanVm *vm,
+                           const VmsanPlan *plan,
+                           const char *reason,
+                           const char *actor,
+                           GCancellable *cancellable,
+                           GAsyncReadyCallback callback,
+                           gpointer user_data)
+{
+  VmsanOperation *op = begin (vm, plan, actor, callback, user_data);
+
+  if (op == NULL)
+    return;
   vmsan_vm_emit_hook (vm, plan->before_hook, reason, actor);
   write_intent (op, reason);
   save_draft (op, FALSE, on_intent_saved);
-  if (cancellable != NULL)
+  if (cancellable != NULL && plan->direction == VMSAN_PLAN_APPLY)
     {
-      op->caller = g_object_ref (cancellable);
-      op->caller_handler = g_cancellable_connect (cancellable, G_CALLBACK (on_caller_cancelled),
-                                                  g_object_ref (op->cancellable), g_object_unref);
+      /* Not a handler, which could not be taken off while it runs. */
+      op->caller = g_cancellable_source_new (cancellable);
+      g_source_set_callback (op->caller, G_SOURCE_FUNC (on_caller_cancelled),
+                             g_object_ref (op->cancellable), g_object_unref);
+      g_source_attach (op->caller, NULL);
     }
 }
 
@@ -439,6 +488,34 @@ gboolean
 vmsan_operation_run_finish (VmsanVm *vm, GAsyncResult *result, GError **error)
 {
   return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+static void
+on_changed (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  VmsanOperation *op = user_data;
+
+  if (g_task_propagate_boolean (G_TASK (result), &op->error))
+    vmsan_vm_publish (op->vm, op->draft, op->actor);
+  end (op);
+}
+
+void
+vmsan_operation_change_async (VmsanVm *vm,
+                              const VmsanPlan *plan,
+                              VmsanVmRecord *changed,
+                              const char *actor,
+                              GAsyncReadyCallback callback,
+                              gpointer user_data)
+{
+  g_autoptr (VmsanVmRecord) draft = changed;
+  VmsanOperation *op = begin (vm, plan, actor, callback, user_data);
+
+  if (op == NULL)
+    return;
+  vmsan_vm_record_free (op->draft);
+  op->draft = g_steal_pointer (&draft);
+  save_draft (op, FALSE, on_changed);
 }
 
 VmsanVmRecord *
@@ -452,4 +529,17 @@ vmsan_operation_cancel (VmsanVm *vm)
 {
   if (vm->operation != NULL)
     g_cancellable_cancel (vm->operation->cancellable);
+}
+
+void
+vmsan_operation_abort (VmsanVm *vm, GError *cause)
+{
+  g_autoptr (GError) owned = cause;
+  VmsanOperation *op = vm->operation;
+
+  if (op == NULL || op->plan->direction != VMSAN_PLAN_APPLY)
+    return;
+  if (op->cause == NULL)
+    op->cause = g_steal_pointer (&owned);
+  g_cancellable_cancel (op->cancellable);
 }

@@ -44,8 +44,9 @@ typedef struct
 
 #define VMSAN_PLAN_NO_START G_MAXUINT
 
-/* Runs a plan, or refuses it with WRONG_STATE or BUSY. @reason is for hooks and the record. The
- * operation goes on when the caller's @cancellable is cancelled: it is undone first. */
+/* Runs a plan, or refuses it with WRONG_STATE or BUSY. @reason is for hooks and the record. When
+ * the caller's @cancellable is cancelled, what was made is undone before this completes; what is
+ * being taken away goes on. */
 void vmsan_operation_run_async (VmsanVm *vm,
                                 const VmsanPlan *plan,
                                 const char *reason,
@@ -58,8 +59,22 @@ gboolean vmsan_operation_run_finish (VmsanVm *vm, GAsyncResult *result, GError *
 /* For steps: the record as it will be saved when the operation is done. */
 VmsanVmRecord *vmsan_operation_get_draft (VmsanVm *vm);
 
-/* Cancels the operation under way, if there is one. */
+/* Saves @changed (transfer full) and shows it when that worked; without steps, as @plan has none.
+ */
+void vmsan_operation_change_async (VmsanVm *vm,
+                                   const VmsanPlan *plan,
+                                   VmsanVmRecord *changed,
+                                   const char *actor,
+                                   GAsyncReadyCallback callback,
+                                   gpointer user_data);
+
+/* Hurries the operation under way, if there is one: what it made is undone, and what it takes away
+ * goes without waiting for the guest. */
 void vmsan_operation_cancel (VmsanVm *vm);
+
+/* Cancels the operation under way if it makes something, and leaves others alone. @cause, if any
+ * (transfer full), is what its caller gets to hear. */
+void vmsan_operation_abort (VmsanVm *vm, GError *cause);
 
 /* Called before and after every step. Tests set it, to fail or end the process at a chosen step;
  * the service never does. */

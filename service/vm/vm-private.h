@@ -82,6 +82,9 @@ char *vmsan_vm_read_console (VmsanVm *self, gsize max_bytes);
 void vmsan_vm_take_monitor (VmsanVm *self, VmsanMonitor *monitor);
 void vmsan_vm_drop_monitor (VmsanVm *self);
 
+/* Cleans up after a monitor that ended by itself, unless something else is under way. */
+void vmsan_vm_check_monitor (VmsanVm *self);
+
 /* Opens the control session: connect, handshake. */
 void vmsan_vm_open_control_async (VmsanVm *self,
                                   const guint8 *token,

@@ -346,8 +346,7 @@ read_operation (VmsanVmRecord *self, JsonObject *object, GError **error)
       g_strv_builder_add (steps, json_node_get_string (step));
     }
   /* One that leads out of a state must be one that can be recovered from there. */
-  if (self->operation != VMSAN_VERB_SET_TIMEOUT &&
-      !vmsan_vm_state_allows (self->state, VMSAN_VERB_RECOVER, self->id, NULL))
+  if (!vmsan_vm_state_allows (self->state, VMSAN_VERB_RECOVER, self->id, NULL))
     return damaged (error, "operation", "does not fit the state");
   g_strfreev (self->steps);
   self->steps = g_strv_builder_end (steps);

@@ -28,6 +28,17 @@ session_free (Session *self)
   g_free (self);
 }
 
+/* A machine whose monitor has just been found gone still shows as running for a moment. */
+static gboolean
+has_monitor (VmsanVm *self, GError **error)
+{
+  if (self->monitor != NULL && !self->monitor_ended)
+    return TRUE;
+  g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_VMM_FAILED, "Machine %s has ended",
+               self->record->id);
+  return FALSE;
+}
+
 /* A stream that is free, and marks it; 1 where the driver does not count them. */
 static gboolean
 take_stream (VmsanVm *self, Session *session, GError **error)
@@ -107,7 +118,8 @@ open_stream (VmsanVm *self, GTask *task)
   session->fd = -1;
   g_task_set_check_cancellable (task, FALSE); /* a descriptor that is there must not be lost */
   g_task_set_task_data (task, session, (GDestroyNotify) session_free);
-  if (!vmsan_vm_check_verb (self, VMSAN_VERB_EXEC, &error) || !take_stream (self, session, &error))
+  if (!vmsan_vm_check_verb (self, VMSAN_VERB_EXEC, &error) || !has_monitor (self, &error) ||
+      !take_stream (self, session, &error))
     {
       g_task_return_error (task, error);
       return;

@@ -60,8 +60,23 @@ work_free (Work *work)
 }
 
 static void
+on_worked (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  GError *error = NULL;
+
+  g_task_propagate_boolean (G_TASK (result), &error);
+  /* Not whenever the thread comes to it: a root that nobody uses is closed here and now. */
+  g_task_set_task_data (G_TASK (result), NULL, NULL);
+  return_result (task, error);
+}
+
+/* The thread gets a task of its own, without the machine: it may be the last to let its task go.
+ * Consumes @task. */
+static void
 run_in_thread (VmsanVm *vm, GTask *task, VmsanManagedRoot *root, char *path, GTaskThreadFunc func)
 {
+  g_autoptr (GTask) working = g_task_new (NULL, g_task_get_cancellable (task), on_worked, task);
   Work *work = g_new0 (Work, 1);
 
   work->root = vmsan_managed_root_ref (root);
@@ -69,9 +84,9 @@ run_in_thread (VmsanVm *vm, GTask *task, VmsanManagedRoot *root, char *path, GTa
   work->size_mib = vm->record->disk_mib;
   work->cgroup_parent = g_strdup (vm->context->config->cgroup_parent);
   work->cgroup_name = g_strdup (vm->record->id);
-  g_task_set_task_data (task, work, (GDestroyNotify) work_free);
-  g_task_run_in_thread (task, func);
-  g_object_unref (task);
+  g_task_set_task_data (working, work, (GDestroyNotify) work_free);
+  g_task_set_check_cancellable (working, FALSE);
+  g_task_run_in_thread (working, func);
 }
 
 static void
@@ -334,7 +349,7 @@ static void
 on_files_opened (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
-  VmsanVm *vm = VMSAN_VM (source);
+  VmsanVm *vm = g_task_get_source_object (task);
   Launch *launch = g_task_get_task_data (task);
   VmsanVmm *vmm = vmsan_vm_find_vmm (vm->context, vm->record->driver);
   GCancellable *cancellable = g_task_get_cancellable (task);
@@ -372,7 +387,7 @@ apply_monitor (VmsanVm *vm, GTask *task)
     }
   g_task_set_task_data (task, launch, (GDestroyNotify) launch_free);
 
-  opening = g_task_new (vm, NULL, on_files_opened, g_steal_pointer (&owned));
+  opening = g_task_new (NULL, NULL, on_files_opened, g_steal_pointer (&owned));
   g_task_set_task_data (opening, launch, NULL);
   g_task_run_in_thread (opening, open_files_in_thread);
 }

@@ -34,14 +34,6 @@ peer_write (int fd, gconstpointer data, gsize size)
   g_assert_cmpint (send (fd, data, size, MSG_NOSIGNAL), ==, (gssize) size);
 }
 
-/* Everything that is there has been dealt with when this returns. */
-static inline void
-run_loop (void)
-{
-  while (g_main_context_iteration (NULL, FALSE))
-    ;
-}
-
 static inline void
 peer_write_slowly (int fd, gconstpointer data, gsize size)
 {

@@ -468,7 +468,9 @@ agent_set_up (Agent *self, gconstpointer data)
   g_assert_nonnull (g_getenv ("VMSAN_AGENT"));
   self->directory = g_dir_make_tmp ("vmsan-agent-XXXXXX", NULL);
   self->path = g_build_filename (self->directory, "socket", NULL);
-  /* It inherits the listening socket, so there is nothing to wait for. */
+  /* It inherits the listening socket, so there is nothing to wait for. What it has allocated ends
+   * with it. */
+  g_subprocess_launcher_setenv (launcher, "LSAN_OPTIONS", "detect_leaks=0", TRUE);
   g_subprocess_launcher_take_fd (launcher, listen_at (self->path), 3);
   self->process = g_subprocess_launcher_spawn (launcher, &error, g_getenv ("VMSAN_AGENT"),
                                                "--host-socket=fd:3", NULL);

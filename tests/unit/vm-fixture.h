@@ -50,6 +50,14 @@ vm_fixture_wait_until (gboolean (*condition) (gpointer data), gpointer data)
   g_source_remove (deadline);
 }
 
+/* Everything that is there has been dealt with when this returns. */
+static inline void
+run_loop (void)
+{
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
 static inline gboolean
 vm_fixture_is_set (gpointer data)
 {
