@@ -43,6 +43,13 @@ vmsan_bus_call_return_fd (VmsanBusCall *call, GVariant *reply, int fd)
   call_free (call);
 }
 
+void
+vmsan_bus_call_return_raw (VmsanBusCall *call, const char *signature, GByteArray *body)
+{
+  vmsan_bus_raw_replies_send (call->bus->raw_replies, call->invocation, signature, body);
+  call_free (call);
+}
+
 /* An error of another domain would reach the caller under a name made up by GDBus. */
 static GError *
 as_our_error (GError *error)

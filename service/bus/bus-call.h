@@ -53,9 +53,11 @@ void vmsan_bus_call_dispatch (VmsanBus *bus,
                               const VmsanBusMethod *method,
                               GDBusMethodInvocation *invocation);
 
-/* Both end the call and free it. @reply may be NULL for a method without results. */
+/* They end the call and free it. @reply may be NULL for a method without results. */
 void vmsan_bus_call_return (VmsanBusCall *call, GVariant *reply);
 void vmsan_bus_call_return_fd (VmsanBusCall *call, GVariant *reply, int fd);
+/* @body in wire format (bus-wire.h), (transfer full). */
+void vmsan_bus_call_return_raw (VmsanBusCall *call, const char *signature, GByteArray *body);
 void vmsan_bus_call_fail (VmsanBusCall *call, GError *error);
 
 /* For parse: remembers what perform needs. */

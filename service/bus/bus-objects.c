@@ -7,6 +7,7 @@
 
 #include "bus/bus-methods.h"
 #include "bus/bus-properties.h"
+#include "bus/bus-wire.h"
 #include "bus/interfaces.h"
 #include "sys/error.h"
 
@@ -48,7 +49,7 @@ struct _VmsanBusObjects
   guint root_registration;
   guint manager_registration;
   Collection collections[N_COLLECTIONS];
-  GHashTable *vm_cache; /* VmsanVm → GVariant a{sv} */
+  GHashTable *vm_cache; /* VmsanVm → GBytes, a{sv} in wire format */
 };
 
 /* ---- Members of collections ---------------------------------------------------------------- */
@@ -248,48 +249,56 @@ static const GDBusInterfaceVTable manager_vtable = {
 
 /* ---- ObjectManager ------------------------------------------------------------------------- */
 
-GVariant *
+GBytes *
 vmsan_bus_objects_get_vm_properties (VmsanBusObjects *self, VmsanVm *vm)
 {
-  GVariant *properties = g_hash_table_lookup (self->vm_cache, vm);
+  GBytes *properties = g_hash_table_lookup (self->vm_cache, vm);
 
   if (properties == NULL)
     {
-      properties = g_variant_ref_sink (vmsan_bus_vm_get_properties (vm));
-      /* Serialized, it is one block instead of a tree. */
-      g_variant_get_data (properties);
+      properties = vmsan_wire_new_dictionary (vmsan_bus_vm_get_properties (vm));
       g_hash_table_insert (self->vm_cache, vm, properties);
     }
-  return g_variant_ref (properties);
+  return properties;
 }
 
+/* An entry of a{oa{sa{sv}}}. Takes @path. */
 static void
-add_object (GVariantBuilder *objects, char *path, const char *interface, GVariant *properties)
+add_object (GByteArray *objects, char *path, const char *interface, GBytes *properties)
 {
   g_autofree char *owned_path = path;
+  guint interfaces;
 
-  g_variant_builder_open (objects, G_VARIANT_TYPE ("{oa{sa{sv}}}"));
-  g_variant_builder_add (objects, "o", path);
-  g_variant_builder_open (objects, G_VARIANT_TYPE ("a{sa{sv}}"));
-  g_variant_builder_add (objects, "{s@a{sv}}", interface, properties);
-  g_variant_builder_close (objects);
-  g_variant_builder_close (objects);
+  vmsan_wire_align (objects);
+  vmsan_wire_append_string (objects, path);
+  interfaces = vmsan_wire_begin_array (objects);
+  vmsan_wire_append_string (objects, interface);
+  vmsan_wire_append_dictionary (objects, properties);
+  vmsan_wire_end_array (objects, interfaces);
+}
+
+/* The same for what is not cached. */
+static void
+add_uncached (GByteArray *objects, char *path, const char *interface, GVariant *properties)
+{
+  g_autoptr (GBytes) wire = vmsan_wire_new_dictionary (properties);
+
+  add_object (objects, path, interface, wire);
 }
 
 typedef struct
 {
   VmsanBusObjects *self;
-  GVariantBuilder builder;
+  GByteArray *objects;
 } Managed;
 
 static gboolean
 add_managed_vm (VmsanVm *vm, gpointer user_data)
 {
   Managed *managed = user_data;
-  g_autoptr (GVariant) properties = vmsan_bus_objects_get_vm_properties (managed->self, vm);
 
-  add_object (&managed->builder, vmsan_bus_vm_path (vmsan_vm_get_record (vm)->id), "org.vmsan.VM",
-              properties);
+  add_object (managed->objects, vmsan_bus_vm_path (vmsan_vm_get_record (vm)->id), "org.vmsan.VM",
+              vmsan_bus_objects_get_vm_properties (managed->self, vm));
   return TRUE;
 }
 
@@ -307,29 +316,28 @@ on_root_call (GDBusConnection *connection,
   VmsanVmManager *manager = self->bus->manager;
   g_autoptr (GPtrArray) images = vmsan_content_store_list (vmsan_vm_manager_get_images (manager));
   g_autoptr (GPtrArray) kernels = vmsan_content_store_list (vmsan_vm_manager_get_kernels (manager));
-  Managed managed = { .self = self };
+  Managed managed = { self, g_byte_array_new () };
+  guint begin = vmsan_wire_begin_array (managed.objects);
 
-  g_variant_builder_init (&managed.builder, G_VARIANT_TYPE ("a{oa{sa{sv}}}"));
-  add_object (&managed.builder, g_strdup (MANAGER_PATH), "org.vmsan.Manager",
-              vmsan_bus_manager_get_properties (manager));
+  add_uncached (managed.objects, g_strdup (MANAGER_PATH), "org.vmsan.Manager",
+                vmsan_bus_manager_get_properties (manager));
   for (guint i = 0; i < images->len; i++)
     {
       VmsanContent *image = g_ptr_array_index (images, i);
 
-      add_object (&managed.builder, vmsan_bus_image_path (image->id), "org.vmsan.Image",
-                  vmsan_bus_image_get_properties (image));
+      add_uncached (managed.objects, vmsan_bus_image_path (image->id), "org.vmsan.Image",
+                    vmsan_bus_image_get_properties (image));
     }
   for (guint i = 0; i < kernels->len; i++)
     {
       VmsanContent *kernel = g_ptr_array_index (kernels, i);
 
-      add_object (&managed.builder, vmsan_bus_kernel_path (kernel->id), "org.vmsan.Kernel",
-                  vmsan_bus_kernel_get_properties (kernel));
+      add_uncached (managed.objects, vmsan_bus_kernel_path (kernel->id), "org.vmsan.Kernel",
+                    vmsan_bus_kernel_get_properties (kernel));
     }
   vmsan_vm_manager_visit (manager, NULL, add_managed_vm, &managed);
-  g_dbus_method_invocation_return_value (invocation,
-                                         g_variant_new ("(@a{oa{sa{sv}}})",
-                                                        g_variant_builder_end (&managed.builder)));
+  vmsan_wire_end_array (managed.objects, begin);
+  vmsan_bus_raw_replies_send (self->bus->raw_replies, invocation, "a{oa{sa{sv}}}", managed.objects);
 }
 
 static const GDBusInterfaceVTable root_vtable = { on_root_call, NULL, NULL, { 0 } };
@@ -507,7 +515,7 @@ vmsan_bus_objects_new (VmsanBus *bus, GError **error)
 
   self->bus = bus;
   self->object_manager = g_dbus_node_info_new_for_xml (object_manager_xml, NULL);
-  self->vm_cache = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_variant_unref);
+  self->vm_cache = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_bytes_unref);
   follow (self);
   if (!register_all (self, error))
     {

@@ -11,5 +11,6 @@
 VmsanBusObjects *vmsan_bus_objects_new (VmsanBus *bus, GError **error);
 void vmsan_bus_objects_free (VmsanBusObjects *self);
 
-/* Properties of org.vmsan.VM as a{sv}, cached until they change. (transfer full) */
-GVariant *vmsan_bus_objects_get_vm_properties (VmsanBusObjects *self, VmsanVm *vm);
+/* Properties of org.vmsan.VM as a{sv} in wire format (bus-wire.h), cached until they change.
+ * (transfer none) */
+GBytes *vmsan_bus_objects_get_vm_properties (VmsanBusObjects *self, VmsanVm *vm);

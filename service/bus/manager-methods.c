@@ -5,6 +5,7 @@
 #include "bus/bus-methods.h"
 #include "bus/bus-objects.h"
 #include "bus/bus-properties.h"
+#include "bus/bus-wire.h"
 #include "sys/error.h"
 #include "vm/options.h"
 
@@ -97,7 +98,7 @@ typedef struct
   VmsanVmState state;
   guint limit;
   guint count;
-  GVariantBuilder vms;
+  GByteArray *vms; /* wire format */
   const char *last;
   gboolean more;
 } Page;
@@ -106,6 +107,7 @@ static void
 page_free (Page *page)
 {
   g_variant_unref (page->options);
+  g_clear_pointer (&page->vms, g_byte_array_unref);
   g_free (page);
 }
 
@@ -149,7 +151,6 @@ add_to_page (VmsanVm *vm, gpointer user_data)
 {
   Page *page = user_data;
   const VmsanVmRecord *record = vmsan_vm_get_record (vm);
-  g_autoptr (GVariant) properties = NULL;
   g_autofree char *path = NULL;
 
   if ((page->by_owner && record->owner != page->owner) ||
@@ -161,8 +162,10 @@ add_to_page (VmsanVm *vm, gpointer user_data)
       return FALSE;
     }
   path = vmsan_bus_vm_path (record->id);
-  properties = vmsan_bus_objects_get_vm_properties (page->call->bus->objects, vm);
-  g_variant_builder_add (&page->vms, "{o@a{sv}}", path, properties);
+  vmsan_wire_align (page->vms);
+  vmsan_wire_append_string (page->vms, path);
+  vmsan_wire_append_dictionary (page->vms,
+                                vmsan_bus_objects_get_vm_properties (page->call->bus->objects, vm));
   page->last = record->id;
   page->count++;
   return TRUE;
@@ -172,10 +175,13 @@ void
 vmsan_bus_list_vms (VmsanBusCall *call)
 {
   Page *page = call->request;
+  guint begin;
 
-  g_variant_builder_init (&page->vms, G_VARIANT_TYPE ("a{oa{sv}}"));
+  page->vms = g_byte_array_new ();
+  begin = vmsan_wire_begin_array (page->vms);
   vmsan_vm_manager_visit (call->bus->manager, vmsan_options_get_text (page->options, "after", NULL),
                           add_to_page, page);
-  vmsan_bus_call_return (call, g_variant_new ("(@a{oa{sv}}s)", g_variant_builder_end (&page->vms),
-                                              page->more ? page->last : ""));
+  vmsan_wire_end_array (page->vms, begin);
+  vmsan_wire_append_string (page->vms, page->more ? page->last : "");
+  vmsan_bus_call_return_raw (call, "a{oa{sv}}s", g_steal_pointer (&page->vms));
 }
