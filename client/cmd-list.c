@@ -13,6 +13,15 @@
 #include <stdio.h>
 #include <unistd.h>
 
+static gboolean
+have_reasons (GPtrArray *vms)
+{
+  for (guint i = 0; i < vms->len; i++)
+    if (vmsan_vm_get_state_reason (vms->pdata[i])[0] != '\0')
+      return TRUE;
+  return FALSE;
+}
+
 static void
 print_table (GPtrArray *vms)
 {
@@ -27,7 +36,9 @@ print_table (GPtrArray *vms)
   table_add_column (table, _ ("CPUS"), TABLE_RIGHT);
   table_add_column (table, _ ("MEMORY"), TABLE_RIGHT);
   table_add_column (table, _ ("AGE"), TABLE_SHRINKS);
-  table_add_column (table, _ ("REASON"), TABLE_SHRINKS);
+  /* Rows may have more cells than there are columns. */
+  if (have_reasons (vms))
+    table_add_column (table, _ ("REASON"), TABLE_SHRINKS);
   for (guint i = 0; i < vms->len; i++)
     {
       VmsanVM *vm = vms->pdata[i];

@@ -27,11 +27,14 @@ typedef struct
 static gboolean
 fail (Work *work, struct archive *culprit, const char *path)
 {
-  const char *why = archive_error_string (culprit);
-  GIOErrorEnum code = archive_errno (culprit) == EPIPE ? G_IO_ERROR_BROKEN_PIPE : G_IO_ERROR_FAILED;
+  const char *what = archive_error_string (culprit);
+  int number = archive_errno (culprit);
 
-  g_set_error (work->error, G_IO_ERROR, code, _ ("Could not pack “%s”: %s"), path,
-               why != NULL ? why : _ ("unknown error"));
+  /* The library's text says what failed, the number why; it may also be one of its own, below 0. */
+  g_set_error (work->error, G_IO_ERROR,
+               number == EPIPE ? G_IO_ERROR_BROKEN_PIPE : G_IO_ERROR_FAILED,
+               _ ("Could not pack “%s”: %s (%s)"), path, what != NULL ? what : _ ("unknown error"),
+               number > 0 ? g_strerror (number) : _ ("no more is known"));
   return FALSE;
 }
 

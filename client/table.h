@@ -21,7 +21,8 @@ Table *table_new (void);
 /* @title: transfer none, must stay; all columns before the first row. */
 void table_add_column (Table *table, const char *title, TableFlags flags);
 
-/* One text for each column; they are made printable. @colour is for @colour_column, or NULL. */
+/* At least one text for each column; they are made printable. @colour is for @colour_column, or
+ * NULL. */
 void
 table_add_row (Table *table, const char *const *cells, guint colour_column, const char *colour);
 
