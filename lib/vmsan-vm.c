@@ -95,8 +95,9 @@ vmsan_vm_get_property (GObject *object, guint id, GValue *value, GParamSpec *psp
     g_value_set_int64 (value, (gint64) vmsan_properties_get_u64 (self->properties, name));
 }
 
+/* Who and how it is. */
 static void
-install_properties (GObjectClass *object_class)
+make_state_properties (void)
 {
   const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
 
@@ -142,6 +143,14 @@ install_properties (GObjectClass *object_class)
    * Why it is in this state, in words; may be empty.
    */
   props[PROP_STATE_REASON] = g_param_spec_string ("state-reason", NULL, NULL, "", flags);
+}
+
+/* What it is made of. */
+static void
+make_shape_properties (void)
+{
+  const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY;
+
   /**
    * VmsanVM:driver:
    *
@@ -198,7 +207,6 @@ install_properties (GObjectClass *object_class)
    */
   props[PROP_TIMEOUT_AT] =
       g_param_spec_int64 ("timeout-at", NULL, NULL, G_MININT64, G_MAXINT64, 0, flags);
-  g_object_class_install_properties (object_class, N_PROPS, props);
 }
 
 static void
@@ -208,7 +216,9 @@ vmsan_vm_class_init (VmsanVMClass *klass)
 
   object_class->finalize = vmsan_vm_finalize;
   object_class->get_property = vmsan_vm_get_property;
-  install_properties (object_class);
+  make_state_properties ();
+  make_shape_properties ();
+  g_object_class_install_properties (object_class, N_PROPS, props);
 }
 
 static void
