@@ -437,8 +437,7 @@ on_stored (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, error);
       return;
     }
-  if (self->is_new)
-    vmsan_content_store_emit_added (store, content);
+  vmsan_content_store_announce (store, content);
   g_task_return_pointer (task, content, (GDestroyNotify) vmsan_content_unref);
 }
 

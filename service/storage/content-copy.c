@@ -243,6 +243,8 @@ vmsan_content_copy (int source_fd,
   };
   struct stat st;
 
+  if (!check_cancelled (&self, error))
+    return FALSE;
   /* A reflink is a snapshot: cut off what was not asked for and hash what we have. One that came
    * out short is overwritten, and that tells. */
   if (source_offset == 0 && target_offset == 0 && ioctl (target_fd, FICLONE, source_fd) == 0 &&

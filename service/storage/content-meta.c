@@ -81,6 +81,32 @@ vmsan_content_new (const char *id,
   return self;
 }
 
+static int
+compare_age (gconstpointer a, gconstpointer b)
+{
+  const VmsanContent *first = *(const VmsanContent *const *) a;
+  const VmsanContent *second = *(const VmsanContent *const *) b;
+
+  if (first->added_us != second->added_us)
+    return first->added_us < second->added_us ? -1 : 1;
+  return strcmp (first->id, second->id);
+}
+
+GPtrArray *
+vmsan_content_list_by_age (GHashTable *by_id)
+{
+  GPtrArray *list =
+      g_ptr_array_new_full (g_hash_table_size (by_id), (GDestroyNotify) vmsan_content_unref);
+  GHashTableIter iter;
+  gpointer content;
+
+  g_hash_table_iter_init (&iter, by_id);
+  while (g_hash_table_iter_next (&iter, NULL, &content))
+    g_ptr_array_add (list, vmsan_content_ref (content));
+  g_ptr_array_sort (list, compare_age);
+  return list;
+}
+
 gboolean
 vmsan_content_name_is_valid (const char *name)
 {

@@ -19,6 +19,9 @@ VmsanContent *vmsan_content_new (const char *id,
                                  guint64 size_bytes,
                                  uid_t added_by);
 
+/* The values of a table of contents, oldest first. (transfer container) */
+GPtrArray *vmsan_content_list_by_age (GHashTable *by_id);
+
 /* 1 to 63 of A-Za-z0-9._-, the first a letter or digit. */
 gboolean vmsan_content_name_is_valid (const char *name);
 

@@ -33,5 +33,6 @@ VmsanContent *vmsan_content_store_commit (VmsanContentStore *self,
                                           gboolean *is_new,
                                           GError **error);
 
-/* In the context that the store's users live in, not in a worker. */
-void vmsan_content_store_emit_added (VmsanContentStore *self, VmsanContent *content);
+/* Emits "added" when @content is new and nobody did it yet: of several who add the same at once,
+ * the first whose result is delivered. In the context of the store's users, not in a worker. */
+void vmsan_content_store_announce (VmsanContentStore *self, VmsanContent *content);

@@ -4,6 +4,7 @@
 
 #include "storage/content-store.h"
 
+#include "storage/content-load.h"
 #include "storage/content-meta.h"
 #include "storage/content-store-private.h"
 #include "storage/initramfs-cache.h"
@@ -14,9 +15,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define ENTRIES_MAX       65536
-#define ID_PREFIX_MIN     4
-#define DAMAGED_TRIES_MAX 1000
+#define ID_PREFIX_MIN 4
 
 struct _VmsanContentStore
 {
@@ -26,8 +25,9 @@ struct _VmsanContentStore
   VmsanContentKind kind;
   GThreadPool *deleter; /* of removed entries: freeing gigabytes takes a while */
 
-  GMutex lock;       /* what is below, and the entries' directory */
-  GHashTable *by_id; /* id (in the entry) → VmsanContent */
+  GMutex lock;             /* what is below, and the entries' directory */
+  GHashTable *by_id;       /* id (in the entry) → VmsanContent */
+  GHashTable *unannounced; /* ids of entries whose "added" is still to come */
 
   GMutex initramfs_lock; /* one of its own, for packing takes a while */
   VmsanInitramfsCache *initramfs;
@@ -69,33 +69,6 @@ hidden_name (VmsanContentStore *self, const char *purpose)
                           g_random_int ());
 }
 
-static int
-compare_age (gconstpointer a, gconstpointer b)
-{
-  const VmsanContent *first = *(const VmsanContent *const *) a;
-  const VmsanContent *second = *(const VmsanContent *const *) b;
-
-  if (first->added_us != second->added_us)
-    return first->added_us < second->added_us ? -1 : 1;
-  return strcmp (first->id, second->id);
-}
-
-/* With the lock held. (transfer container) */
-static GPtrArray *
-list_locked (VmsanContentStore *self)
-{
-  GPtrArray *list =
-      g_ptr_array_new_full (g_hash_table_size (self->by_id), (GDestroyNotify) vmsan_content_unref);
-  GHashTableIter iter;
-  gpointer content;
-
-  g_hash_table_iter_init (&iter, self->by_id);
-  while (g_hash_table_iter_next (&iter, NULL, &content))
-    g_ptr_array_add (list, vmsan_content_ref (content));
-  g_ptr_array_sort (list, compare_age);
-  return list;
-}
-
 static VmsanContent *
 find_by_name_locked (VmsanContentStore *self, const char *name)
 {
@@ -115,129 +88,6 @@ find_by_name_locked (VmsanContentStore *self, const char *name)
 
 /* ---- Opening ------------------------------------------------------------------------------- */
 
-static gboolean
-add_size (VmsanContentStore *self, const char *id, const char *file, guint64 *size, GError **error)
-{
-  g_autofree char *name = entry_name (self, id, file);
-  vmsan_autofd int fd = vmsan_managed_root_open_at (self->root, name, O_RDONLY, 0, error);
-  struct stat st;
-
-  if (fd < 0)
-    return FALSE;
-  if (fstat (fd, &st) < 0 || !S_ISREG (st.st_mode))
-    {
-      g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_DAMAGED, "“%s” is no file", file);
-      return FALSE;
-    }
-  *size += st.st_size;
-  return TRUE;
-}
-
-static VmsanContent *
-read_entry (VmsanContentStore *self, const char *id, GError **error)
-{
-  g_autofree char *name = entry_name (self, id, NULL);
-  g_autoptr (VmsanContent) content = NULL;
-  g_autofree char *json = NULL;
-  vmsan_autofd int dir_fd = -1;
-  guint64 size = 0;
-  gsize json_size;
-
-  if (!vmsan_content_id_is_valid (id))
-    {
-      g_set_error_literal (error, VMSAN_ERROR, VMSAN_ERROR_DAMAGED, "its name is no id");
-      return NULL;
-    }
-  dir_fd = vmsan_managed_root_open_at (self->root, name, O_RDONLY | O_DIRECTORY, 0, error);
-  if (dir_fd < 0)
-    return NULL;
-  json =
-      vmsan_fd_read_file_at (dir_fd, "meta.json", VMSAN_CONTENT_META_BYTES_MAX, &json_size, error);
-  if (json == NULL)
-    return NULL;
-  content = vmsan_content_from_json (json, json_size, self->kind, id, error);
-  if (content == NULL || !add_size (self, id, "content", &size, error))
-    return NULL;
-  if (self->kind == VMSAN_CONTENT_KERNEL && !add_size (self, id, "modules.cpio", &size, error))
-    return NULL;
-  if (size != content->size_bytes)
-    {
-      g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_DAMAGED,
-                   "its content has %" G_GUINT64_FORMAT " bytes where %" G_GUINT64_FORMAT
-                   " were stored",
-                   size, content->size_bytes);
-      return NULL;
-    }
-  return g_steal_pointer (&content);
-}
-
-/* Moves an entry out of the way, for a person to look at. */
-static void
-set_aside (VmsanContentStore *self, const char *id, const GError *cause)
-{
-  g_autofree char *from = entry_name (self, id, NULL);
-  g_autoptr (GError) error = NULL;
-  gboolean moved = FALSE;
-
-  if (vmsan_managed_root_make_dir (self->root, "damaged", 0700, &error))
-    for (guint i = 0; i < DAMAGED_TRIES_MAX && !moved; i++)
-      {
-        g_autofree char *to = g_strdup_printf ("damaged/%s-%s.%u", nouns[self->kind], id, i);
-
-        g_clear_error (&error);
-        moved = vmsan_managed_root_rename (self->root, from, to, &error);
-        if (!moved && !g_error_matches (error, VMSAN_ERROR, VMSAN_ERROR_EXISTS))
-          break;
-      }
-  if (moved)
-    g_warning ("The %s “%s” is damaged and was moved to “%s/damaged”: %s", nouns[self->kind], id,
-               vmsan_managed_root_get_path (self->root), cause->message);
-  else
-    g_warning ("The %s “%s” is damaged and is left out: %s; moving it aside failed: %s",
-               nouns[self->kind], id, cause->message, error->message);
-}
-
-/* What starts with a dot is an entry that was being made or removed when vmsand ended. */
-static void
-load_entry (VmsanContentStore *self, const char *name)
-{
-  g_autoptr (GError) error = NULL;
-  VmsanContent *content;
-
-  if (name[0] == '.')
-    {
-      g_autofree char *path = entry_name (self, name, NULL);
-
-      if (!vmsan_managed_root_delete (self->root, path, &error))
-        g_warning ("A left-over of an unfinished %s stays: %s", nouns[self->kind], error->message);
-      return;
-    }
-  content = read_entry (self, name, &error);
-  if (content == NULL)
-    set_aside (self, name, error);
-  else
-    g_hash_table_insert (self->by_id, content->id, content);
-}
-
-/* Names are unique; should a hand have made two, the older entry keeps it. */
-static void
-drop_duplicate_names (VmsanContentStore *self)
-{
-  g_autoptr (GPtrArray) list = list_locked (self);
-  g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
-
-  for (guint i = 0; i < list->len; i++)
-    {
-      VmsanContent *content = g_ptr_array_index (list, i);
-
-      if (content->name[0] == '\0' || g_hash_table_add (names, content->name))
-        continue;
-      g_warning ("Two entries are named “%s”; the %s “%s” goes without", content->name,
-                 nouns[self->kind], content->id);
-      content->name[0] = '\0';
-    }
-}
-
 static void
 delete_removed (gpointer data, gpointer user_data)
 {
@@ -255,7 +105,6 @@ VmsanContentStore *
 vmsan_content_store_open (VmsanManagedRoot *root, VmsanContentKind kind, GError **error)
 {
   g_autoptr (VmsanContentStore) self = g_object_new (VMSAN_TYPE_CONTENT_STORE, NULL);
-  g_auto (GStrv) names = NULL;
 
   self->root = vmsan_managed_root_ref (root);
   self->kind = kind;
@@ -263,12 +112,8 @@ vmsan_content_store_open (VmsanManagedRoot *root, VmsanContentKind kind, GError 
   self->initramfs = vmsan_initramfs_cache_new (root);
   if (!vmsan_managed_root_make_dir (root, directories[kind], 0700, error))
     return NULL;
-  names = vmsan_managed_root_list (root, directories[kind], ENTRIES_MAX, error);
-  if (names == NULL)
+  if (!vmsan_content_load_all (root, directories[kind], kind, nouns[kind], self->by_id, error))
     return NULL;
-  for (guint i = 0; names[i] != NULL; i++)
-    load_entry (self, names[i]);
-  drop_duplicate_names (self);
   return g_steal_pointer (&self);
 }
 
@@ -375,6 +220,7 @@ vmsan_content_store_commit (VmsanContentStore *self,
       !vmsan_managed_root_rename (self->root, temporary, name, error))
     return NULL;
   g_hash_table_insert (self->by_id, content->id, vmsan_content_ref (content));
+  g_hash_table_add (self->unannounced, g_strdup (content->id));
   *is_new = TRUE;
   return vmsan_content_ref (content);
 }
@@ -421,7 +267,7 @@ find_by_prefix_locked (VmsanContentStore *self, const char *prefix, GError **err
 static VmsanContent *
 find_default_locked (VmsanContentStore *self, GError **error)
 {
-  g_autoptr (GPtrArray) list = list_locked (self);
+  g_autoptr (GPtrArray) list = vmsan_content_list_by_age (self->by_id);
   const char *noun = nouns[self->kind];
 
   if (list->len == 0)
@@ -473,7 +319,7 @@ vmsan_content_store_list (VmsanContentStore *self)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
-  return list_locked (self);
+  return vmsan_content_list_by_age (self->by_id);
 }
 
 /* ---- Using --------------------------------------------------------------------------------- */
@@ -544,14 +390,22 @@ vmsan_content_store_remove (VmsanContentStore *self, const char *id, GError **er
     return FALSE;
 
   g_thread_pool_push (self->deleter, g_steal_pointer (&hidden), NULL);
+  /* Nobody hears of its end who did not hear of its beginning. */
+  vmsan_content_store_announce (self, content);
   g_signal_emit (self, signals[SIGNAL_REMOVED], 0, content);
   return TRUE;
 }
 
 void
-vmsan_content_store_emit_added (VmsanContentStore *self, VmsanContent *content)
+vmsan_content_store_announce (VmsanContentStore *self, VmsanContent *content)
 {
-  g_signal_emit (self, signals[SIGNAL_ADDED], 0, content);
+  gboolean is_new;
+
+  g_mutex_lock (&self->lock);
+  is_new = g_hash_table_remove (self->unannounced, content->id);
+  g_mutex_unlock (&self->lock);
+  if (is_new)
+    g_signal_emit (self, signals[SIGNAL_ADDED], 0, content);
 }
 
 /* ---- The object ---------------------------------------------------------------------------- */
@@ -565,6 +419,7 @@ vmsan_content_store_finalize (GObject *object)
   if (self->deleter != NULL)
     g_thread_pool_free (self->deleter, FALSE, TRUE);
   g_clear_pointer (&self->initramfs, vmsan_initramfs_cache_free);
+  g_clear_pointer (&self->unannounced, g_hash_table_unref);
   g_clear_pointer (&self->by_id, g_hash_table_unref);
   g_clear_pointer (&self->root, vmsan_managed_root_unref);
   g_mutex_clear (&self->initramfs_lock);
@@ -592,6 +447,7 @@ vmsan_content_store_init (VmsanContentStore *self)
 {
   g_mutex_init (&self->lock);
   g_mutex_init (&self->initramfs_lock);
+  self->unannounced = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->by_id =
       g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) vmsan_content_unref);
 }

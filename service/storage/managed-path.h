@@ -41,8 +41,8 @@ gboolean vmsan_managed_root_rename (VmsanManagedRoot *self,
  * there is fine. Blocks: worker thread for trees. */
 gboolean vmsan_managed_root_delete (VmsanManagedRoot *self, const char *name, GError **error);
 
-/* Names in a directory, or in the root itself (NULL), sorted, without . and .. ; more than @max is LIMIT_EXCEEDED. They are as on
- * disk: not always UTF-8. */
+/* Names in a directory, or in the root itself (NULL), sorted, without . and .. ; more than @max is
+ * LIMIT_EXCEEDED. They are as on disk: not always UTF-8. */
 GStrv vmsan_managed_root_list (VmsanManagedRoot *self, const char *name, gsize max, GError **error);
 
 /* Refuses a file system that cannot hold what vmsan puts there: full (under @min_free_bytes or no

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* How managed-path opens and deletes below a descriptor. Only managed-path.c uses it. */
+/* How managed-path opens and deletes below a descriptor; all others go through managed-path. */
 
 #pragma once
 

@@ -834,6 +834,32 @@ test_an_entry_without_its_files_is_set_aside (StorageFixture *f, gconstpointer d
   g_assert_cmpuint (count_files (f, "images"), ==, 1);
 }
 
+static void
+test_strange_names_and_double_names_do_no_harm (StorageFixture *f, gconstpointer data)
+{
+  g_autoptr (VmsanContentStore) store = open_store (f, VMSAN_CONTENT_IMAGE);
+  g_autoptr (VmsanContent) a = add_fine (f, store, "a", "first");
+  g_autoptr (VmsanContent) b = add_fine (f, store, "b", "other");
+  g_autofree char *path = g_strdup_printf ("%s/images/%s/meta.json", f->root_path, b->id);
+  g_autofree char *strange = storage_path (f, "images/a\nb\xff");
+  g_autofree char *meta = NULL;
+  g_autofree char *changed = NULL;
+  g_autoptr (VmsanContent) found = NULL;
+
+  g_clear_object (&store);
+  g_assert_cmpint (mkdir (strange, 0700), ==, 0);
+  g_assert_true (g_file_get_contents (path, &meta, NULL, NULL));
+  changed = replace (meta, "\"other\"", "\"first\"");
+  g_assert_true (g_file_set_contents (path, changed, -1, NULL));
+
+  store = open_store (f, VMSAN_CONTENT_IMAGE);
+  assert_warnings (2);
+  assert_found (store, "first", a); /* the older */
+  assert_found (store, b->id, b);
+  found = vmsan_content_store_find (store, b->id, NULL);
+  g_assert_cmpstr (found->name, ==, "");
+}
+
 /* ---- Kernels ------------------------------------------------------------------------------- */
 
 static const guint64 module_sizes[] = { 100, 4096, 777 };
@@ -972,6 +998,8 @@ main (int argc, char **argv)
                 test_a_damaged_entry_is_set_aside_and_all_others_shown);
   storage_test ("/content-store/an-entry-without-its-files-is-set-aside",
                 test_an_entry_without_its_files_is_set_aside);
+  storage_test ("/content-store/strange-names-and-double-names-do-no-harm",
+                test_strange_names_and_double_names_do_no_harm);
   storage_test ("/content-store/a-kernel-is-its-content-and-its-modules",
                 test_a_kernel_is_its_content_and_its_modules);
   storage_test ("/content-store/a-bad-list-of-modules-is-refused",
