@@ -436,7 +436,7 @@ vmsan_vm_record_parse (const char *data, gsize size, const char *id, GError **er
   JsonObject *object;
   const char *state;
 
-  if (size > VMSAN_VM_RECORD_MAX_BYTES || !structure_is_sane (data, size) ||
+  if (size == 0 || size > VMSAN_VM_RECORD_MAX_BYTES || !structure_is_sane (data, size) ||
       !json_parser_load_from_data (parser, data, size, &local_error) ||
       json_parser_get_root (parser) == NULL ||
       !JSON_NODE_HOLDS_OBJECT (json_parser_get_root (parser)))
