@@ -272,6 +272,69 @@ test_a_change_that_is_not_saved_changes_nothing (World *self, gconstpointer data
   g_assert_false (vmsan_vm_get_record (self->vm)->has_operation);
 }
 
+/* ---- With the service's own steps ---------------------------------------------------------- */
+
+/* A record may name a driver that a service of another version had. */
+static void
+test_a_machine_without_its_driver_does_not_start (World *self, gconstpointer data)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  vmsan_vm_start_async (self->vm, "uid:1", NULL, vm_fixture_keep_result, &result);
+  vm_fixture_wait_for_result (&result);
+  g_assert_false (vmsan_vm_start_finish (self->vm, result, &error));
+  g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_UNAVAILABLE);
+  g_assert_nonnull (strstr (error->message, "“null”"));
+  assert_state (self, VMSAN_VM_STOPPED);
+  g_assert_false (storage_exists (&self->storage, ID));
+}
+
+static gboolean
+is_stopped (gpointer data)
+{
+  VmsanVm *vm = data;
+
+  return vm->operation == NULL && vm->record->state == VMSAN_VM_STOPPED;
+}
+
+static void
+test_a_machine_is_stopped_at_its_time_limit (World *self, gconstpointer data)
+{
+  const gint64 limit_us = g_get_real_time () + 20000;
+
+  self->vm->record->timeout_at_us = limit_us;
+  vmsan_vm_arm_timeout (self->vm);
+  vm_fixture_wait_until (is_stopped, self->vm);
+  g_assert_cmpint (g_get_real_time (), >=, limit_us);
+  g_assert_cmpint (vmsan_vm_get_record (self->vm)->timeout_at_us, ==, 0);
+  g_assert_null (self->vm->timeout);
+  assert_stored (self);
+}
+
+static gboolean
+has_warned (gpointer data)
+{
+  return log_capture_count () > 0;
+}
+
+static void
+test_a_stop_at_the_time_limit_that_fails_is_tried_again (World *self, gconstpointer data)
+{
+  self->failing_save = 1;
+  self->vm->record->timeout_at_us = 1;
+  vmsan_vm_arm_timeout (self->vm);
+  vm_fixture_wait_until (has_warned, NULL);
+  g_assert_true (log_capture_take ("could not be stopped at its time limit"));
+  assert_state (self, VMSAN_VM_RUNNING);
+  g_assert_nonnull (self->vm->timeout);
+  g_assert_cmpint (g_source_get_ready_time (self->vm->timeout) - g_get_monotonic_time (), >,
+                   5000000);
+  /* When that time has come. */
+  g_source_set_ready_time (self->vm->timeout, 0);
+  vm_fixture_wait_until (is_stopped, self->vm);
+}
+
 /* ---- The observer -------------------------------------------------------------------------- */
 
 static const char *observed_step;
@@ -333,6 +396,12 @@ add_step_tests (void)
               test_a_stop_that_cannot_undo_is_an_error);
   world_test ("/vm-operation/a-creation-that-cannot-be-undone-keeps-its-record", VMSAN_VM_CREATING,
               test_a_creation_that_cannot_be_undone_keeps_its_record);
+  world_test ("/vm-operation/a-machine-without-its-driver-does-not-start", VMSAN_VM_STOPPED,
+              test_a_machine_without_its_driver_does_not_start);
+  world_test ("/vm-operation/a-machine-is-stopped-at-its-time-limit", VMSAN_VM_RUNNING,
+              test_a_machine_is_stopped_at_its_time_limit);
+  world_test ("/vm-operation/a-stop-at-the-time-limit-that-fails-is-tried-again", VMSAN_VM_RUNNING,
+              test_a_stop_at_the_time_limit_that_fails_is_tried_again);
   world_test ("/vm-operation/an-observer-can-fail-every-moment", VMSAN_VM_STOPPED,
               test_an_observer_can_fail_every_moment);
 }
