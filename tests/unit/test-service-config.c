@@ -37,8 +37,9 @@ assert_refused (const char *group, const char *key, const char *value)
   g_autoptr (GError) error = NULL;
   g_autoptr (VmsanConfig) config = load_key (group, key, value, &error);
   g_autofree char *where = g_strdup_printf ("[%s] %s: ", group, key);
+  g_autofree char *shown = g_strescape (value, NULL);
 
-  g_test_message ("%s%s", where, value);
+  g_test_message ("%s%s", where, shown);
   g_assert_null (config);
   g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT);
   g_assert_nonnull (strstr (error->message, where));
