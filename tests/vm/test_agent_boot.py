@@ -19,10 +19,6 @@ def image(tmp_path_factory):
     return make_busybox_image(str(tmp_path_factory.mktemp("image")))
 
 
-def message_of(payload):
-    return dict(fields(payload))[protocol.MESSAGE].decode()
-
-
 def test_power_off_ends_qemu_and_keeps_what_was_written(image, tmp_path):
     disk = str(tmp_path / "disk")
     make_ext4(disk, 64)
@@ -107,47 +103,6 @@ def test_other_image_formats_boot(tmp_path, format_, command, modules):
         assert guest.shut_down() == 0
 
 
-def test_what_cannot_boot_says_why_and_powers_off(image, tmp_path):
-    junk = str(tmp_path / "junk")
-    with open(junk, "wb") as file:
-        file.truncate(16 << 20)
-    cases = [
-        (dict(image=junk), {}, "the image cannot be mounted as ext4"),
-        (dict(image=image, format_="erofs"), {}, "the kernel has no such file system"),
-        (dict(image=image, format_="ntfs"), {}, "“ntfs”"),
-        (dict(image=image, disk=junk), {}, "the private disk cannot be mounted"),
-        (dict(image=image), dict(init="/no/such/init"), "/no/such/init"),
-        (dict(image=image), dict(init="/etc/passwd"), "/etc/passwd"),
-        (dict(image=image), dict(hostname="bad name"), "“bad name”"),
-    ]
-    for machine, configuration, message in cases:
-        with Guest(AGENT, **machine) as guest:
-            type_, payload = guest.boot(**configuration)
-            assert type_ == protocol.FAILED
-            assert message in message_of(payload)
-            guest.control.close()
-            assert guest.process.wait(30) == 0
-
-
-def test_a_missing_disk_is_named(image):
-    with Guest(AGENT, image, with_disk=False) as guest:
-        type_, payload = guest.boot()
-        assert type_ == protocol.FAILED and "“upper”" in message_of(payload)
-
-
-def test_an_init_that_cannot_start_is_reported(tmp_path):
-    tree = tmp_path / "tree"
-    busybox_tree(str(tree))
-    (tree / "sbin").mkdir()
-    (tree / "sbin/init").write_text("no program")
-    (tree / "sbin/init").chmod(0o755)
-    make_ext4(str(tmp_path / "image"), 32, str(tree))
-    with Guest(AGENT, str(tmp_path / "image")) as guest:
-        type_, payload = guest.boot(init="auto")
-        assert type_ == protocol.FAILED and "/sbin/init" in message_of(payload)
-        assert guest.process.wait(30) == 0
-
-
 @pytest.mark.parametrize("action", [1, 2])
 def test_the_init_of_the_image_gets_the_machine(tmp_path, action):
     tree = tmp_path / "tree"
@@ -172,14 +127,3 @@ def test_the_init_of_the_image_gets_the_machine(tmp_path, action):
     with Guest(AGENT, str(tmp_path / "image"), disk=disk) as guest:
         assert guest.boot(init="none")[0] == protocol.READY
         assert guest.run(["test", "-e", "/stopped"]).code == 0
-
-
-def test_an_init_that_ignores_the_request_is_overruled(tmp_path):
-    tree = tmp_path / "tree"
-    busybox_tree(str(tree))
-    (tree / "stubborn").write_text("#!/bin/sh\nwhile :; do sleep 1; done\n")
-    (tree / "stubborn").chmod(0o755)
-    make_ext4(str(tmp_path / "image"), 32, str(tree))
-    with Guest(AGENT, str(tmp_path / "image")) as guest:
-        assert guest.boot(init="/stubborn")[0] == protocol.READY
-        assert guest.shut_down(timeout=60) == 0
