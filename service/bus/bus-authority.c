@@ -12,13 +12,25 @@
 struct _VmsanBusAuthority
 {
   GObject parent;
+
+  /* Held once it is there. polkit's library makes a new one each time that nobody holds any, and a
+   * signal of polkitd that is on its way to one that is gone then crashes the service. */
+  PolkitAuthority *authority;
 };
 
 G_DEFINE_FINAL_TYPE (VmsanBusAuthority, vmsan_bus_authority, G_TYPE_OBJECT)
 
 static void
+vmsan_bus_authority_finalize (GObject *object)
+{
+  g_clear_object (&VMSAN_BUS_AUTHORITY (object)->authority);
+  G_OBJECT_CLASS (vmsan_bus_authority_parent_class)->finalize (object);
+}
+
+static void
 vmsan_bus_authority_class_init (VmsanBusAuthorityClass *klass)
 {
+  G_OBJECT_CLASS (klass)->finalize = vmsan_bus_authority_finalize;
 }
 
 static void
@@ -89,6 +101,7 @@ static void
 on_authority (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
+  VmsanBusAuthority *self = g_task_get_source_object (task);
   Question *question = g_task_get_task_data (task);
   g_autoptr (GError) error = NULL;
   g_autoptr (PolkitAuthority) authority = polkit_authority_get_finish (result, &error);
@@ -102,6 +115,7 @@ on_authority (GObject *source, GAsyncResult *result, gpointer user_data)
       deny (task, VMSAN_ERROR_NOT_AUTHORIZED, "polkit could not be asked", error->message);
       return;
     }
+  g_set_object (&self->authority, authority);
   subject = polkit_system_bus_name_new (question->unique_name);
   g_variant_iter_init (&iter, question->details);
   while (g_variant_iter_next (&iter, "{&s&s}", &key, &value))
