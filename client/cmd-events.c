@@ -105,12 +105,11 @@ print_text (const Events *events,
 static void
 check_sequence (Events *events, guint64 sequence)
 {
+  gulong missed = (gulong) (sequence - events->last_sequence - 1);
+
   if (events->last_sequence != 0 && sequence > events->last_sequence + 1)
     app_print_note (events->app,
-                    ngettext ("%" G_GUINT64_FORMAT " event was missed",
-                              "%" G_GUINT64_FORMAT " events were missed",
-                              (gulong) (sequence - events->last_sequence - 1)),
-                    sequence - events->last_sequence - 1);
+                    ngettext ("%lu event was missed", "%lu events were missed", missed), missed);
   events->last_sequence = sequence;
 }
 

@@ -60,9 +60,10 @@ copy (struct archive *archive,
     {
       if ((guint64) n > max_bytes - *size)
         {
+          g_autofree char *left = g_format_size_full (max_bytes, G_FORMAT_SIZE_IEC_UNITS);
+
           g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
-                       _ ("“%s” is larger than the %" G_GUINT64_FORMAT " bytes that are left"),
-                       path, max_bytes);
+                       _ ("“%s” is too large: only %s of room for modules is left"), path, left);
           return FALSE;
         }
       if (!write_all (fd, block, (gsize) n, error))
