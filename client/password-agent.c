@@ -74,8 +74,10 @@ password_agent_register (GError **error)
   GVariantDict dict;
   Agent *agent = g_new0 (Agent, 1);
 
+  /* polkit takes a fallback agent only for a process of a login session, which a desktop's is. */
   g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert (&dict, "fallback", "b", TRUE);
+  g_variant_dict_insert (&dict, "fallback", "b",
+                         g_getenv ("DISPLAY") != NULL || g_getenv ("WAYLAND_DISPLAY") != NULL);
   options = g_variant_ref_sink (g_variant_dict_end (&dict));
 
   /* In a thread, because reading the terminal blocks. */

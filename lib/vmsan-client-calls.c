@@ -369,8 +369,8 @@ vmsan_client_list_vms (VmsanClient *client,
  * @result: what the callback got
  * @error: return location for an error
  *
- * Returns: (transfer full) (nullable) (element-type VmsanVM): the machines, or %NULL with @error
- *   set
+ * Returns: (transfer container) (nullable) (element-type VmsanVM): the machines, or %NULL with
+ * @error set
  */
 GPtrArray *
 vmsan_client_list_vms_finish (VmsanClient *client, GAsyncResult *result, GError **error)
@@ -387,8 +387,8 @@ vmsan_client_list_vms_finish (VmsanClient *client, GAsyncResult *result, GError 
  *
  * Lists machines, and waits for the answer.
  *
- * Returns: (transfer full) (nullable) (element-type VmsanVM): the machines, or %NULL with @error
- *   set
+ * Returns: (transfer container) (nullable) (element-type VmsanVM): the machines, or %NULL with
+ * @error set
  */
 GPtrArray *
 vmsan_client_list_vms_sync (VmsanClient *client,
@@ -580,8 +580,8 @@ vmsan_client_list_images (VmsanClient *client,
  * @result: what the callback got
  * @error: return location for an error
  *
- * Returns: (transfer full) (nullable) (element-type VmsanImage): the images, or %NULL with @error
- * set
+ * Returns: (transfer container) (nullable) (element-type VmsanImage): the images, or %NULL with
+ * @error set
  */
 GPtrArray *
 vmsan_client_list_images_finish (VmsanClient *client, GAsyncResult *result, GError **error)
@@ -597,8 +597,8 @@ vmsan_client_list_images_finish (VmsanClient *client, GAsyncResult *result, GErr
  *
  * Lists all images, and waits for the answer.
  *
- * Returns: (transfer full) (nullable) (element-type VmsanImage): the images, or %NULL with @error
- * set
+ * Returns: (transfer container) (nullable) (element-type VmsanImage): the images, or %NULL with
+ * @error set
  */
 GPtrArray *
 vmsan_client_list_images_sync (VmsanClient *client, GCancellable *cancellable, GError **error)
@@ -814,8 +814,8 @@ vmsan_client_list_kernels (VmsanClient *client,
  * @result: what the callback got
  * @error: return location for an error
  *
- * Returns: (transfer full) (nullable) (element-type VmsanKernel): the kernels, or %NULL with @error
- * set
+ * Returns: (transfer container) (nullable) (element-type VmsanKernel): the kernels, or %NULL with
+ * @error set
  */
 GPtrArray *
 vmsan_client_list_kernels_finish (VmsanClient *client, GAsyncResult *result, GError **error)
@@ -831,8 +831,8 @@ vmsan_client_list_kernels_finish (VmsanClient *client, GAsyncResult *result, GEr
  *
  * Lists all kernels, and waits for the answer.
  *
- * Returns: (transfer full) (nullable) (element-type VmsanKernel): the kernels, or %NULL with @error
- * set
+ * Returns: (transfer container) (nullable) (element-type VmsanKernel): the kernels, or %NULL with
+ * @error set
  */
 GPtrArray *
 vmsan_client_list_kernels_sync (VmsanClient *client, GCancellable *cancellable, GError **error)

@@ -338,6 +338,10 @@ vmsan_client_class_init (VmsanClientClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
 
+  /* For the messages of errors; the program that uses this library has a domain of its own. */
+  bindtextdomain (GETTEXT_PACKAGE, LOCALEDIR);
+  bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
+
   object_class->dispose = vmsan_client_dispose;
   object_class->finalize = vmsan_client_finalize;
   object_class->get_property = vmsan_client_get_property;

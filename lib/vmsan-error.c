@@ -80,33 +80,44 @@ is_departure (const GError *error)
          g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CLOSED);
 }
 
+/* An object that was removed, or a service that is older than this library: on the bus both look
+ * alike. */
+static gboolean
+is_unknown (const GError *error)
+{
+  return g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_OBJECT) ||
+         g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_INTERFACE) ||
+         g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_METHOD);
+}
+
+/* Takes @text. */
+static void
+replace (GError *error, VmsanError code, char *text)
+{
+  error->domain = VMSAN_ERROR;
+  error->code = (int) code;
+  g_free (error->message);
+  error->message = text;
+}
+
 void
 vmsan_error_clean (GError *error)
 {
-  g_autofree char *text = NULL;
-
   g_dbus_error_strip_remote_error (error);
   if (is_absence (error))
-    text = g_strdup_printf (
-        _ ("The service vmsand is not running and could not be started: %s; see “systemctl status "
-           "vmsand”"),
-        error->message);
+    replace (
+        error, VMSAN_ERROR_UNAVAILABLE,
+        g_strdup_printf (_ ("The service vmsand is not running and could not be started: %s; see "
+                            "“systemctl status vmsand”"),
+                         error->message));
   else if (is_departure (error))
-    text = g_strdup_printf (
-        _ ("The connection to the service vmsand ended before it answered: %s; whether the request "
-           "was carried out is not known"),
-        error->message);
-  else if (g_error_matches (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_OBJECT))
-    {
-      error->domain = VMSAN_ERROR;
-      error->code = VMSAN_ERROR_NOT_FOUND;
-      return;
-    }
-  else
-    return;
-
-  error->domain = VMSAN_ERROR;
-  error->code = VMSAN_ERROR_UNAVAILABLE;
-  g_free (error->message);
-  error->message = g_steal_pointer (&text);
+    replace (error, VMSAN_ERROR_UNAVAILABLE,
+             g_strdup_printf (_ ("The connection to the service vmsand ended before it answered: "
+                                 "%s; whether the request was carried out is not known"),
+                              error->message));
+  else if (is_unknown (error))
+    replace (
+        error, VMSAN_ERROR_NOT_FOUND,
+        g_strdup_printf (_ ("It was removed meanwhile, or the service is too old for this: %s"),
+                         error->message));
 }
