@@ -26,6 +26,7 @@ struct _VmsanAgentControl
 enum
 {
   SIGNAL_STREAM_ENDED,
+  SIGNAL_STREAMS_LISTED,
   SIGNAL_STREAM_BUSY,
   SIGNAL_CLOSED,
   N_SIGNALS
@@ -145,6 +146,7 @@ handle_frame (VmsanAgentControl *self, guint8 type, const guint8 *payload, gsize
     case VMSAN_FRAME_SESSION_ENDED:
       return on_ports (self, payload, length, SIGNAL_STREAM_ENDED);
     case VMSAN_FRAME_SESSIONS:
+      g_signal_emit (self, signals[SIGNAL_STREAMS_LISTED], 0);
       return on_ports (self, payload, length, SIGNAL_STREAM_BUSY);
     case VMSAN_FRAME_PONG:
       return TRUE;
@@ -324,6 +326,8 @@ vmsan_agent_control_class_init (VmsanAgentControlClass *klass)
   G_OBJECT_CLASS (klass)->dispose = vmsan_agent_control_dispose;
   signals[SIGNAL_STREAM_ENDED] = g_signal_new ("stream-ended", type, G_SIGNAL_RUN_LAST, 0, NULL,
                                                NULL, NULL, G_TYPE_NONE, 1, G_TYPE_UINT);
+  signals[SIGNAL_STREAMS_LISTED] =
+      g_signal_new ("streams-listed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
   signals[SIGNAL_STREAM_BUSY] = g_signal_new ("stream-busy", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL,
                                               NULL, G_TYPE_NONE, 1, G_TYPE_UINT);
   signals[SIGNAL_CLOSED] = g_signal_new ("closed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,

@@ -12,7 +12,8 @@ G_DECLARE_FINAL_TYPE (VmsanAgentControl, vmsan_agent_control, VMSAN, AGENT_CONTR
 
 /**
  * VmsanAgentControl::stream-ended: (stream) that stream of the guest has no session any more
- * VmsanAgentControl::stream-busy: (stream) the answer to vmsan_agent_control_list()
+ * VmsanAgentControl::streams-listed: the answer to vmsan_agent_control_list() begins
+ * VmsanAgentControl::stream-busy: (stream) that stream is in the answer
  * VmsanAgentControl::closed: (message) the session is over
  */
 
@@ -41,5 +42,6 @@ gboolean vmsan_agent_control_configure_finish (VmsanAgentControl *self,
 /* Asks for a shutdown; the end of the monitor says that it happened. */
 gboolean vmsan_agent_control_shutdown (VmsanAgentControl *self, guint action, GError **error);
 
-/* Asks which streams are busy; each that is gets ::stream-busy. */
+/* Asks which streams are busy; the answer is ::streams-listed and then
+ * ::stream-busy for each that is. */
 gboolean vmsan_agent_control_list (VmsanAgentControl *self, GError **error);

@@ -78,9 +78,17 @@ vmsan_vm_drop_monitor (VmsanVm *self)
   self->monitor_ended = FALSE;
   g_clear_pointer (&self->monitor_exit, g_free);
   self->busy_streams = 0;
+  self->opening_streams = 0;
 }
 
 /* ---- The control session ------------------------------------------------------------------- */
+
+/* The guest's list is the truth, also about an end that we never heard of. */
+static void
+on_streams_listed (VmsanAgentControl *control, VmsanVm *self)
+{
+  self->busy_streams = 0;
+}
 
 static void
 on_stream_busy (VmsanAgentControl *control, guint stream, VmsanVm *self)
@@ -139,6 +147,8 @@ on_handshake (GObject *source, GAsyncResult *result, gpointer user_data)
     }
   g_clear_object (&self->control);
   self->control = vmsan_agent_control_new (g_steal_fd (&opening->fd));
+  g_signal_connect_object (self->control, "streams-listed", G_CALLBACK (on_streams_listed), self,
+                           0);
   g_signal_connect_object (self->control, "stream-busy", G_CALLBACK (on_stream_busy), self, 0);
   g_signal_connect_object (self->control, "stream-ended", G_CALLBACK (on_stream_ended), self, 0);
   g_signal_connect_object (self->control, "closed", G_CALLBACK (on_control_closed), self, 0);

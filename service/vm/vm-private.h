@@ -52,6 +52,7 @@ struct _VmsanVm
   int monitor_status;
   VmsanAgentControl *control; /* NULL when the agent does not answer */
   guint64 busy_streams;       /* bit N: stream N has a session; for drivers that count them */
+  guint64 opening_streams;    /* bit N: a session on stream N is being opened */
   GSource *timeout;
   guint stop_deadline_ms; /* of the stop under way */
   gboolean gone;          /* removed; only its last callers still hold it */

@@ -51,9 +51,9 @@ take_stream (VmsanVm *self, Session *session, GError **error)
     return TRUE;
   n = MIN (n, VMSAN_MAX_STREAMS);
   for (guint i = 1; i < n; i++)
-    if ((self->busy_streams & (guint64) 1 << i) == 0)
+    if (((self->busy_streams | self->opening_streams) & (guint64) 1 << i) == 0)
       {
-        self->busy_streams |= (guint64) 1 << i;
+        self->opening_streams |= (guint64) 1 << i;
         session->stream = i;
         session->counted = TRUE;
         return TRUE;
@@ -65,6 +65,19 @@ take_stream (VmsanVm *self, Session *session, GError **error)
   return FALSE;
 }
 
+/* The session has begun, or may have, when @busy. */
+static void
+stop_opening (VmsanVm *self, const Session *session, gboolean busy)
+{
+  guint64 bit = (guint64) 1 << session->stream;
+
+  if (!session->counted)
+    return;
+  self->opening_streams &= ~bit;
+  if (busy)
+    self->busy_streams |= bit;
+}
+
 static void
 on_handshake (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -73,13 +86,14 @@ on_handshake (GObject *source, GAsyncResult *result, gpointer user_data)
   Session *session = g_task_get_task_data (task);
   GError *error = NULL;
 
+  stop_opening (self, session, TRUE);
   if (vmsan_agent_handshake_finish (result, &error))
     {
       g_task_return_int (task, g_steal_fd (&session->fd));
       return;
     }
   /* The stream stays marked until the agent says that it is free: what hangs there may still read
-   * what we sent. A new control session, or the answer to this, sorts it out. */
+   * what we sent. It says so by itself, or in the answer to this. */
   if (self->control != NULL)
     vmsan_agent_control_list (self->control, NULL);
   g_prefix_error (&error, "Machine %s: ", self->record->id);
@@ -97,8 +111,7 @@ on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
   session->fd = vmsan_monitor_connect_finish (VMSAN_MONITOR (source), result, &error);
   if (session->fd < 0)
     {
-      if (session->counted)
-        self->busy_streams &= ~((guint64) 1 << session->stream);
+      stop_opening (self, session, FALSE);
       g_task_return_error (task, error);
       return;
     }
