@@ -97,7 +97,8 @@ agent_output_room (const AgentOutput *output)
   const size_t needed = output->used + AGENT_OUTPUT_RESERVE + sizeof (VmsanFrameHeader);
   size_t room;
 
-  if (needed >= sizeof output->bytes)
+  /* While much waits, a little more would be a small frame, and a move of all that waits. */
+  if (needed >= sizeof output->bytes || output->used > VMSAN_FRAME_PAYLOAD_MAX / 2)
     return 0;
   room = sizeof output->bytes - needed;
   return room < VMSAN_FRAME_PAYLOAD_MAX ? room : VMSAN_FRAME_PAYLOAD_MAX;
