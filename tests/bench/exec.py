@@ -2,7 +2,8 @@
 """exec of /bin/true and much output of a program, against the bare channel.
 
 The agent is the real one, serving on this host through the driver without machines; its channel is
-a Unix socket, and so is the bare one. boot.py measures the same through virtio-serial ports.
+a Unix socket, and so is the bare one. Nothing is as fast as that, so these figures have no aim:
+they show the agent's own cost. boot.py measures against the channel that machines have.
 """
 
 import json
@@ -53,7 +54,7 @@ def measure(world, report, rounds, size):
     session = timer(*agent, rounds, "/bin/true")[0]
     whole = timer("vm", path, user, rounds, "/bin/true")[0]
     report.figure("fork-in-guest", forked, "µs")
-    report.ratio("exec-true-session", session - forked, trip, "µs", at_most=3,
+    report.ratio("exec-true-session", session - forked, trip, "µs",
                  note="less the guest's fork; bare round trip")
     report.ratio("exec-true-call", whole - forked, trip, "µs",
                  note="with the D-Bus call, polkit's answer and the hand-over")
@@ -66,7 +67,7 @@ def measure(world, report, rounds, size):
         assert got == size, f"{got} of {size} bytes came"
         outputs.append(size / taken)
     report.ratio(f"exec-output-{size // MIB}-mib", statistics.median(outputs) * 1e6 / MIB,
-                 statistics.median(bares) * 1e6 / MIB, "MiB/s", at_least=0.7, note="bare channel")
+                 statistics.median(bares) * 1e6 / MIB, "MiB/s", note="bare channel")
 
 
 def main():
