@@ -21,8 +21,41 @@ typedef struct
   struct archive *tar;
   struct archive_entry_linkresolver *links;
   gsize prefix_length; /* of the paths that the reader reports */
+  int fd;
+  int write_errno; /* why nothing is written any more; 0 while all is well */
   GError **error;
 } Work;
+
+/* Writes all of a block for libarchive. Never tells it of a failure: a writer that has failed does
+ * not free what it holds. */
+static la_ssize_t
+write_block (struct archive *tar, void *data, const void *block, size_t size)
+{
+  Work *work = data;
+  size_t at = 0;
+
+  while (work->write_errno == 0 && at < size)
+    {
+      ssize_t n = write (work->fd, (const char *) block + at, size - at);
+
+      if (n >= 0)
+        at += n;
+      else if (errno != EINTR)
+        work->write_errno = errno;
+    }
+  return size;
+}
+
+/* FALSE when the stream cannot be written to. */
+static gboolean
+check_stream (Work *work, const char *path)
+{
+  if (work->write_errno == 0)
+    return TRUE;
+  g_set_error (work->error, G_IO_ERROR, g_io_error_from_errno (work->write_errno),
+               _ ("Could not pack “%s”: %s"), path, g_strerror (work->write_errno));
+  return FALSE;
+}
 
 static gboolean
 fail (Work *work, struct archive *culprit, const char *path)
@@ -31,9 +64,8 @@ fail (Work *work, struct archive *culprit, const char *path)
   int number = archive_errno (culprit);
 
   /* The library's text says what failed, the number why; it may also be one of its own, below 0. */
-  g_set_error (work->error, G_IO_ERROR,
-               number == EPIPE ? G_IO_ERROR_BROKEN_PIPE : G_IO_ERROR_FAILED,
-               _ ("Could not pack “%s”: %s (%s)"), path, what != NULL ? what : _ ("unknown error"),
+  g_set_error (work->error, G_IO_ERROR, G_IO_ERROR_FAILED, _ ("Could not pack “%s”: %s (%s)"), path,
+               what != NULL ? what : _ ("unknown error"),
                number > 0 ? g_strerror (number) : _ ("no more is known"));
   return FALSE;
 }
@@ -58,10 +90,14 @@ copy_data (Work *work, const char *path)
 
           if (n <= 0)
             return fail (work, work->tar, path);
+          if (!check_stream (work, path))
+            return FALSE;
           position += n;
         }
       if (size > 0 && archive_write_data (work->tar, block, size) != (gssize) size)
         return fail (work, work->tar, path);
+      if (!check_stream (work, path))
+        return FALSE;
       position += (gint64) size;
       g_atomic_pointer_add (&work->pack->packed_bytes, size);
     }
@@ -76,6 +112,8 @@ write_entry (Work *work, struct archive_entry *entry, gboolean with_data)
   /* A file that grew or shrank meanwhile: the reader reports it, the writer pads or refuses. */
   if (archive_write_header (work->tar, entry) != ARCHIVE_OK)
     return fail (work, work->tar, path);
+  if (!check_stream (work, path))
+    return FALSE;
   return !with_data || archive_entry_size (entry) == 0 || copy_data (work, path);
 }
 
@@ -173,7 +211,7 @@ spoil (int fd)
 gboolean
 pack_tree_write (PackTree *pack, const char *path, int fd, GError **error)
 {
-  Work work = { .pack = pack, .error = error };
+  Work work = { .pack = pack, .fd = fd, .error = error };
   gboolean ok;
 
   work.disk = archive_read_disk_new ();
@@ -186,7 +224,7 @@ pack_tree_write (PackTree *pack, const char *path, int fd, GError **error)
   archive_entry_linkresolver_set_strategy (work.links, archive_format (work.tar));
   work.prefix_length = strlen (path);
 
-  if (archive_write_open_fd (work.tar, fd) != ARCHIVE_OK)
+  if (archive_write_open (work.tar, &work, NULL, write_block, NULL) != ARCHIVE_OK)
     ok = fail (&work, work.tar, path);
   else if (archive_read_disk_open (work.disk, path) != ARCHIVE_OK)
     ok = fail (&work, work.disk, path);
@@ -194,11 +232,12 @@ pack_tree_write (PackTree *pack, const char *path, int fd, GError **error)
     ok = pack_all (&work);
   if (ok && archive_write_close (work.tar) != ARCHIVE_OK)
     ok = fail (&work, work.tar, path);
+  ok = ok && check_stream (&work, path);
   if (!ok)
     {
-      /* Freeing would end the archive properly. */
-      archive_write_fail (work.tar);
       spoil (fd);
+      /* Freeing ends the archive properly, which nobody must see. */
+      work.write_errno = ECANCELED;
     }
   archive_entry_linkresolver_free (work.links);
   archive_write_free (work.tar);

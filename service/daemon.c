@@ -84,8 +84,9 @@ on_name_lost (GDBusConnection *connection, const char *name, gpointer user_data)
   if (self->stopping)
     return;
   g_printerr ("vmsand: the name %s is not ours%s\n", name,
-              connection == NULL ? ": the bus is gone" : ": another vmsand has it, or the bus's "
-                                                         "policy forbids it");
+              connection == NULL ? ": the bus is gone"
+                                 : ": another vmsand has it, or the bus's "
+                                   "policy forbids it");
   self->exit_code = 1;
   stop (self);
 }
@@ -99,9 +100,9 @@ on_loaded (GObject *source, GAsyncResult *result, gpointer user_data)
   if (!vmsan_vm_manager_load_finish (self->manager, result, &error))
     give_up (self, "Reading what was stored failed", error->message);
   else if (!self->stopping)
-    self->name_id = g_bus_own_name_on_connection (self->connection, BUS_NAME,
-                                                  G_BUS_NAME_OWNER_FLAGS_NONE, NULL, on_name_lost,
-                                                  self, NULL);
+    self->name_id =
+        g_bus_own_name_on_connection (self->connection, BUS_NAME, G_BUS_NAME_OWNER_FLAGS_NONE, NULL,
+                                      on_name_lost, self, NULL);
 }
 
 static void

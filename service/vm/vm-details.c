@@ -25,8 +25,7 @@ vmsan_vm_read_console (VmsanVm *self, gsize max_bytes)
   gsize size = 0;
 
   if (dir_fd >= 0)
-    bytes =
-        vmsan_console_log_read_tail (dir_fd, VMSAN_VMM_CONSOLE_FILE, max_bytes, &size, NULL);
+    bytes = vmsan_console_log_read_tail (dir_fd, VMSAN_VMM_CONSOLE_FILE, max_bytes, &size, NULL);
   if (bytes == NULL)
     return NULL;
   text = g_utf8_make_valid (bytes, size);
