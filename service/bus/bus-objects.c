@@ -14,6 +14,10 @@
 #define ROOT_PATH    "/org/vmsan"
 #define MANAGER_PATH ROOT_PATH "/Manager"
 
+/* About as much as objects take in GetManagedObjects: to grow millions of bytes is to copy them. */
+#define BYTES_OF_VM   700
+#define BYTES_OF_REST 4096
+
 /* The interface is the D-Bus specification's; GLib implements it only for objects of its own. */
 static const char object_manager_xml[] =
     "<node><interface name='org.freedesktop.DBus.ObjectManager'>"
@@ -316,7 +320,9 @@ on_root_call (GDBusConnection *connection,
   VmsanVmManager *manager = self->bus->manager;
   g_autoptr (GPtrArray) images = vmsan_content_store_list (vmsan_vm_manager_get_images (manager));
   g_autoptr (GPtrArray) kernels = vmsan_content_store_list (vmsan_vm_manager_get_kernels (manager));
-  Managed managed = { self, g_byte_array_new () };
+  Managed managed = { self,
+                      g_byte_array_sized_new (vmsan_vm_manager_get_n_vms (manager) * BYTES_OF_VM +
+                                              BYTES_OF_REST) };
   guint begin = vmsan_wire_begin_array (managed.objects);
 
   add_uncached (managed.objects, g_strdup (MANAGER_PATH), "org.vmsan.Manager",

@@ -84,6 +84,9 @@ vmsan_bus_get_vm (VmsanBusCall *call)
 #define MAX_PAGE     4096
 #define DEFAULT_PAGE 1024
 
+/* About as much as a machine takes in a page: to grow millions of bytes is to copy them. */
+#define BYTES_OF_VM 640
+
 static const VmsanOption list_options[] = {
   { "owner", "u" }, { "state", "s" }, { "after", "s" }, { "limit", "u" }, { NULL, NULL },
 };
@@ -175,9 +178,10 @@ void
 vmsan_bus_list_vms (VmsanBusCall *call)
 {
   Page *page = call->request;
+  guint most = MIN (page->limit, vmsan_vm_manager_get_n_vms (call->bus->manager));
   guint begin;
 
-  page->vms = g_byte_array_new ();
+  page->vms = g_byte_array_sized_new (most * BYTES_OF_VM);
   begin = vmsan_wire_begin_array (page->vms);
   vmsan_vm_manager_visit (call->bus->manager, vmsan_options_get_text (page->options, "after", NULL),
                           add_to_page, page);

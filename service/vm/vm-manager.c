@@ -458,9 +458,7 @@ vmsan_vm_manager_visit (VmsanVmManager *self,
                         VmsanVmVisitor visit,
                         gpointer user_data)
 {
-  for (VmsanVm *vm = vmsan_vm_table_next (self->table, after); vm != NULL && visit (vm, user_data);
-       vm = vmsan_vm_table_next (self->table, vm->record->id))
-    ;
+  vmsan_vm_table_visit (self->table, after, visit, user_data);
 }
 
 guint

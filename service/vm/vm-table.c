@@ -127,13 +127,29 @@ vmsan_vm_table_get (VmsanVmTable *self, const char *id)
   return g_tree_lookup (self->by_id, id);
 }
 
+static GTreeNode *
+first_after (VmsanVmTable *self, const char *after)
+{
+  return after != NULL ? g_tree_upper_bound (self->by_id, after) : g_tree_node_first (self->by_id);
+}
+
 VmsanVm *
 vmsan_vm_table_next (VmsanVmTable *self, const char *after)
 {
-  GTreeNode *node =
-      after != NULL ? g_tree_upper_bound (self->by_id, after) : g_tree_node_first (self->by_id);
+  GTreeNode *node = first_after (self, after);
 
   return node != NULL ? g_tree_node_value (node) : NULL;
+}
+
+void
+vmsan_vm_table_visit (VmsanVmTable *self,
+                      const char *after,
+                      gboolean (*visit) (VmsanVm *vm, gpointer user_data),
+                      gpointer user_data)
+{
+  for (GTreeNode *node = first_after (self, after);
+       node != NULL && visit (g_tree_node_value (node), user_data); node = g_tree_node_next (node))
+    ;
 }
 
 /* ---- Finding ------------------------------------------------------------------------------- */

@@ -25,6 +25,12 @@ VmsanVm *vmsan_vm_table_find (VmsanVmTable *self, const char *name, uid_t caller
 /* The first behind @after (NULL: of all) in order of ids, or NULL. */
 VmsanVm *vmsan_vm_table_next (VmsanVmTable *self, const char *after);
 
+/* The same for all of them, until @visit returns FALSE; it must not add nor remove any. */
+void vmsan_vm_table_visit (VmsanVmTable *self,
+                           const char *after,
+                           gboolean (*visit) (VmsanVm *vm, gpointer user_data),
+                           gpointer user_data);
+
 /* LIMIT_EXCEEDED, with what is used and allowed, or EXISTS for a name that the owner has already.
  */
 gboolean vmsan_vm_table_check_room (VmsanVmTable *self,
