@@ -396,6 +396,7 @@ test_hostile_errors (void)
     "{}",
     "{\"class\": 1, \"desc\": [2]}",
     "{\"class\": null, \"desc\": null}",
+    "{\"class\": \"\\udc00\", \"desc\": \"half a pair: \\ud800\"}",
   };
   Fixture fixture = { 0 };
 
@@ -410,8 +411,31 @@ test_hostile_errors (void)
       peer_send (&fixture, line);
       wait_answer (&answer);
       g_assert_error (answer.error, VMSAN_ERROR, VMSAN_ERROR_VMM_FAILED);
+      g_assert_true (g_utf8_validate (answer.error->message, -1, NULL));
       answer_clear (&answer);
     }
+  end (&fixture);
+}
+
+/* Lines with nothing in them are passed over, however many come at once, and what follows them
+ * without its end is kept. */
+static void
+test_empty_lines (void)
+{
+  g_autofree char *empty = g_strnfill (16 * 1024, '\n');
+  g_autofree char *begun = g_strconcat (empty, "{\"return\": {}, ", NULL);
+  Fixture fixture = { 0 };
+  Answer answer = { 0 };
+
+  negotiate (&fixture);
+  execute (&fixture, "cont", &answer);
+  peer_send (&fixture, begun);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  peer_send (&fixture, "\"id\": 2}\n");
+  wait_answer (&answer);
+  g_assert_no_error (answer.error);
+  answer_clear (&answer);
   end (&fixture);
 }
 
@@ -492,6 +516,7 @@ main (int argc, char **argv)
   g_test_add_func ("/qmp/open-fails-with-the-reason", test_open_fails);
   g_test_add_func ("/qmp/hostile-messages-close-the-connection", test_hostile_messages);
   g_test_add_func ("/qmp/hostile-errors-are-only-errors", test_hostile_errors);
+  g_test_add_func ("/qmp/empty-lines-are-passed-over", test_empty_lines);
   g_test_add_func ("/qmp/floods-close-the-connection", test_floods);
   g_test_add_func ("/qmp/a-silent-peer-queues-nothing-for-ever", test_silent_peer);
   return g_test_run ();

@@ -43,12 +43,14 @@ get_int (JsonObject *object, const char *name, gint64 *value)
   return TRUE;
 }
 
-/* Short and without control characters, so that it can stand in a message. */
+/* Short and without control characters, so that it can stand in a message. An escaped half of a
+ * surrogate pair gives what is not UTF-8, and D-Bus takes nothing else. */
 static char *
 make_printable (const char *text)
 {
-  char *clipped = g_utf8_strlen (text, -1) > REASON_MAX ? g_utf8_substring (text, 0, REASON_MAX)
-                                                        : g_strdup (text);
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  char *clipped = g_utf8_strlen (valid, -1) > REASON_MAX ? g_utf8_substring (valid, 0, REASON_MAX)
+                                                         : g_strdup (valid);
 
   for (char *p = clipped; *p != '\0'; p++)
     if (g_ascii_iscntrl (*p))

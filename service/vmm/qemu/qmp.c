@@ -238,19 +238,34 @@ handle_line (VmsanQmp *self, const char *line, gsize length)
 /* ---- Input and output ---------------------------------------------------------------------- */
 
 static void
-handle_input (VmsanQmp *self)
+handle_lines (VmsanQmp *self, const char *lines, gsize size)
 {
   const char *end;
 
-  while (self->fd >= 0 &&
-         (end = memchr (self->input->data + self->scanned, '\n', self->input->len - self->scanned)))
+  for (const char *line = lines; self->fd >= 0 && line < lines + size; line = end + 1)
     {
-      gsize length = end - (const char *) self->input->data;
+      end = memchr (line, '\n', lines + size - line);
+      if (end > line && !(end == line + 1 && line[0] == '\r'))
+        handle_line (self, line, end - line);
+    }
+}
 
-      if (length > 0 && !(length == 1 && self->input->data[0] == '\r'))
-        handle_line (self, (const char *) self->input->data, length);
-      g_byte_array_remove_range (self->input, 0, length + 1);
-      self->scanned = 0;
+/* Takes all whole lines off the input at once: one by one, moving the rest each time, a chunk of
+ * short ones would hold up everybody. */
+static void
+handle_input (VmsanQmp *self)
+{
+  const guint8 *unseen = self->input->data + self->scanned;
+  const guint8 *last = memrchr (unseen, '\n', self->input->len - self->scanned);
+
+  if (last != NULL)
+    {
+      gsize size = last + 1 - self->input->data;
+      g_autofree char *lines = g_memdup2 (self->input->data, size);
+
+      g_byte_array_remove_range (self->input, 0, size);
+      self->scanned = self->input->len;
+      handle_lines (self, lines, size);
     }
   self->scanned = self->input->len;
   if (self->input->len > VMSAN_QMP_LINE_MAX)
