@@ -16,6 +16,7 @@
 
 typedef struct
 {
+  VmsanMonitor *monitor; /* whose stream it is; the machine may have another one by now */
   int fd;
   guint stream;
   gboolean counted; /* the stream is marked busy */
@@ -24,6 +25,7 @@ typedef struct
 static void
 session_free (Session *self)
 {
+  g_clear_object (&self->monitor);
   vmsan_fd_close (&self->fd);
   g_free (self);
 }
@@ -71,7 +73,7 @@ stop_opening (VmsanVm *self, const Session *session, gboolean busy)
 {
   guint64 bit = (guint64) 1 << session->stream;
 
-  if (!session->counted)
+  if (!session->counted || self->monitor != session->monitor)
     return;
   self->opening_streams &= ~bit;
   if (busy)
@@ -94,7 +96,7 @@ on_handshake (GObject *source, GAsyncResult *result, gpointer user_data)
     }
   /* The stream stays marked until the agent says that it is free: what hangs there may still read
    * what we sent. It says so by itself, or in the answer to this. */
-  if (self->control != NULL)
+  if (self->control != NULL && self->monitor == session->monitor)
     vmsan_agent_control_list (self->control, NULL);
   g_prefix_error (&error, "Machine %s: ", self->record->id);
   g_task_return_error (task, error);
@@ -137,6 +139,7 @@ open_stream (VmsanVm *self, GTask *task)
       g_task_return_error (task, error);
       return;
     }
+  session->monitor = g_object_ref (self->monitor);
   vmsan_monitor_connect_async (self->monitor, session->stream, g_task_get_cancellable (task),
                                on_connected, g_object_ref (task));
 }
