@@ -23,7 +23,6 @@ struct _VmsanVmManager
   VmsanVmContext context;
   VmsanVmTable *table;
   GHashTable *probes; /* driver name → VmsanVmmProbe */
-  gboolean quiescing;
 };
 
 enum
@@ -268,7 +267,8 @@ on_operation_ended (GObject *source, GAsyncResult *result, gpointer user_data)
   quiesce_next (user_data);
 }
 
-/* Waits for one operation after the other; new ones are refused meanwhile. Consumes @task. */
+/* Waits for one operation after the other; none begins meanwhile but those that take away, which
+ * end by themselves. Consumes @task. */
 static void
 quiesce_next (GTask *task)
 {
@@ -291,7 +291,7 @@ vmsan_vm_manager_quiesce_async (VmsanVmManager *self,
                                 GAsyncReadyCallback callback,
                                 gpointer user_data)
 {
-  self->quiescing = TRUE;
+  self->context.quiescing = TRUE;
   for (VmsanVm *vm = vmsan_vm_table_next (self->table, NULL); vm != NULL;
        vm = vmsan_vm_table_next (self->table, vm->record->id))
     vmsan_operation_abort (vm, NULL);
@@ -410,12 +410,14 @@ vmsan_vm_manager_create_async (VmsanVmManager *self,
                                GAsyncReadyCallback callback,
                                gpointer user_data)
 {
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  /* A machine that was made is reported, also to one who cancelled too late. */
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
   g_autoptr (VmsanVm) vm = NULL;
   VmsanVmRecord *record = NULL;
   GError *error = NULL;
 
-  if (self->quiescing)
+  /* As an operation would be, but before anybody sees the machine. */
+  if (self->context.quiescing)
     error = g_error_new (VMSAN_ERROR, VMSAN_ERROR_BUSY, "The service is stopping; try again");
   else if (vmsan_vm_table_check_room (self->table, request, self->config, &error) &&
            vmsan_managed_root_check_mount (self->context.state_root, MIN_FREE_BYTES, FALSE, FALSE,

@@ -439,7 +439,11 @@ begin (VmsanVm *vm,
   VmsanOperation *op;
   GError *error = NULL;
 
-  if (!vmsan_vm_check_verb (vm, plan->verb, &error))
+  if (vm->context->quiescing && plan->direction == VMSAN_PLAN_APPLY)
+    error = g_error_new (VMSAN_ERROR, VMSAN_ERROR_BUSY, "The service is stopping; try again");
+  else
+    vmsan_vm_check_verb (vm, plan->verb, &error);
+  if (error != NULL)
     {
       g_task_return_error (task, error);
       return NULL;

@@ -27,6 +27,7 @@ typedef struct
   GPtrArray *vmms; /* VmsanVmm */
   char *agent_path;
   char *boot_id;
+  gboolean quiescing; /* the service is about to end: nothing new is made */
 
   void (*emit_hook) (gpointer data, const VmsanHookEvent *event);
   void (*removed) (gpointer data, VmsanVm *vm); /* its record is gone */
