@@ -23,6 +23,7 @@ struct _VmsanOperation
   GError *error;      /* why it failed */
   GError *cause;      /* why it was cancelled, when there is more to say */
   GError *undo_error; /* first undo that failed */
+  char *aside;        /* for the caller alone */
 };
 
 static VmsanStepObserver observer;
@@ -49,6 +50,7 @@ operation_free (VmsanOperation *op)
   g_clear_error (&op->cause);
   g_clear_error (&op->undo_error);
   g_free (op->actor);
+  g_free (op->aside);
   g_free (op);
 }
 
@@ -121,6 +123,12 @@ return_error (VmsanOperation *op, GTask *task)
                                op->vm->record->id);
     }
   vmsan_vm_emit_error (op->vm, op->plan->phase, op->error, op->actor);
+  if (op->aside != NULL)
+    {
+      g_autofree char *public_message = op->error->message;
+
+      op->error->message = g_strconcat (public_message, "; ", op->aside, NULL);
+    }
   g_task_return_error (task, g_steal_pointer (&op->error));
 }
 
@@ -178,7 +186,7 @@ on_final_saved (GObject *source, GAsyncResult *result, gpointer user_data)
        * only a forced removal does. */
       g_warning ("Machine %s: %s", op->vm->record->id, error->message);
       op->draft->state = VMSAN_VM_ERROR;
-      vmsan_vm_record_set_text (&op->draft->reason, error->message);
+      vmsan_vm_record_set_reason (op->draft, error->message);
       if (op->error == NULL)
         op->error = g_error_copy (error);
     }
@@ -196,7 +204,7 @@ on_record_removed (GObject *source, GAsyncResult *result, gpointer user_data)
     {
       g_warning ("Machine %s: %s", op->vm->record->id, error->message);
       op->draft->state = VMSAN_VM_ERROR;
-      vmsan_vm_record_set_text (&op->draft->reason, error->message);
+      vmsan_vm_record_set_reason (op->draft, error->message);
       if (op->error == NULL)
         op->error = g_steal_pointer (&error);
       g_clear_error (&error);
@@ -236,7 +244,7 @@ settle (VmsanOperation *op)
       /* The record keeps its steps, so that a forced removal or the next start tries again. */
       g_warning ("Machine %s: undoing “%s” failed: %s", op->vm->record->id, op->plan->phase,
                  op->undo_error->message);
-      vmsan_vm_record_set_text (&op->draft->reason, op->undo_error->message);
+      vmsan_vm_record_set_reason (op->draft, op->undo_error->message);
       op->draft->state = VMSAN_VM_ERROR;
       if (op->error == NULL)
         op->error = g_error_copy (op->undo_error);
@@ -246,7 +254,7 @@ settle (VmsanOperation *op)
     save_draft (op, TRUE, on_record_removed);
   else if (failed)
     {
-      vmsan_vm_record_set_text (&op->draft->reason, op->error->message);
+      vmsan_vm_record_set_reason (op->draft, op->error->message);
       finish_record (op, op->state_before);
     }
   else
@@ -424,7 +432,7 @@ write_intent (VmsanOperation *op, const char *reason)
   op->draft->has_operation = TRUE;
   op->draft->operation = op->plan->verb;
   op->draft->state = op->plan->during;
-  vmsan_vm_record_set_text (&op->draft->reason, reason);
+  vmsan_vm_record_set_reason (op->draft, reason);
 }
 
 /* NULL when it was refused, and the caller told. */
@@ -526,6 +534,13 @@ VmsanVmRecord *
 vmsan_operation_get_draft (VmsanVm *vm)
 {
   return vm->operation->draft;
+}
+
+void
+vmsan_operation_tell_caller (VmsanVm *vm, char *aside)
+{
+  g_free (vm->operation->aside);
+  vm->operation->aside = aside;
 }
 
 void

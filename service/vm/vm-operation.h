@@ -59,6 +59,10 @@ gboolean vmsan_operation_run_finish (VmsanVm *vm, GAsyncResult *result, GError *
 /* For steps: the record as it will be saved when the operation is done. */
 VmsanVmRecord *vmsan_operation_get_draft (VmsanVm *vm);
 
+/* For steps that fail: @aside (transfer full) ends the error that the caller gets. It is in no
+ * signal and no property, which any local user may read. */
+void vmsan_operation_tell_caller (VmsanVm *vm, char *aside);
+
 /* Saves @changed (transfer full) and shows it when that worked; without steps, as @plan has none.
  */
 void vmsan_operation_change_async (VmsanVm *vm,

@@ -105,6 +105,17 @@ vmsan_vm_record_set_text (char **member, const char *text)
   g_free (old);
 }
 
+/* Far below what a record is read back with, also when each byte becomes U+FFFD. */
+#define REASON_BYTES 1024
+
+void
+vmsan_vm_record_set_reason (VmsanVmRecord *self, const char *reason)
+{
+  g_autofree char *bounded = g_utf8_make_valid (reason, MIN (strlen (reason), REASON_BYTES));
+
+  vmsan_vm_record_set_text (&self->reason, bounded);
+}
+
 void
 vmsan_vm_record_clear_run (VmsanVmRecord *self)
 {

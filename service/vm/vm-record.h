@@ -66,6 +66,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (VmsanVmRecord, vmsan_vm_record_free)
 /* Replaces a text member: vmsan_vm_record_set_text (&record->reason, "…"). */
 void vmsan_vm_record_set_text (char **member, const char *text);
 
+/* The same for the reason, bounded so that the record can be read back: a guest may have words in
+ * it. */
+void vmsan_vm_record_set_reason (VmsanVmRecord *self, const char *reason);
+
 /* Forgets the monitor: no pid, token, boot id or deadline. */
 void vmsan_vm_record_clear_run (VmsanVmRecord *self);
 

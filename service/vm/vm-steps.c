@@ -446,18 +446,16 @@ typedef struct
   GSource *deadline;
 } BootFailure;
 
-/* The console goes with the machine, so its end is told with the error. */
+/* The console goes with the machine, so its end is told with the error, but to the caller only. */
 static void
-append_last_words (VmsanVm *vm, GError *error)
+tell_last_words (VmsanVm *vm)
 {
   g_autofree char *console = vmsan_vm_read_console (vm, LAST_WORDS_BYTES);
-  char *message = error->message;
 
   if (console == NULL || g_strstrip (console)[0] == '\0')
     return;
   g_strdelimit (console, "\n\t", ' ');
-  error->message = g_strdup_printf ("%s; the console ends with “%s”", message, console);
-  g_free (message);
+  vmsan_operation_tell_caller (vm, g_strdup_printf ("the console ends with “%s”", console));
 }
 
 static void
@@ -477,7 +475,7 @@ on_boot_failure_settled (GObject *source, GAsyncResult *result, gpointer user_da
       error = g_error_new (VMSAN_ERROR, VMSAN_ERROR_VMM_FAILED, "Machine %s did not boot: %s",
                            vm->record->id, exit);
     }
-  append_last_words (vm, error);
+  tell_last_words (vm);
   g_task_return_error (task, error);
   vmsan_source_clear (&failure->deadline);
   g_object_unref (failure->waiting);

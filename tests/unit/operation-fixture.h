@@ -176,6 +176,8 @@ apply_named (VmsanVm *vm, GTask *task, const char *name)
       return;
     }
   vmsan_operation_get_draft (vm)->boot_ms++;
+  if (g_strcmp0 (failing_apply, name) == 0)
+    vmsan_operation_tell_caller (vm, g_strdup ("a secret of the guest"));
   finish_step (task, "doing", name, g_strcmp0 (failing_apply, name) == 0);
 }
 
@@ -307,6 +309,7 @@ on_hook (gpointer data, const VmsanHookEvent *event)
   else if (event->hook == VMSAN_HOOK_ERROR)
     {
       g_assert_nonnull (event->error);
+      g_assert_null (strstr (event->error->message, "secret"));
       note ("Error %s", event->phase);
     }
   else

@@ -155,6 +155,30 @@ test_a_copy_shares_nothing (void)
   assert_equal (record, same);
 }
 
+/* A guest's words may be in a reason; the record must be readable afterwards all the same. */
+static void
+test_any_reason_can_be_read_back (void)
+{
+  g_autofree char *no_utf8 = g_strnfill (100000, '\xff');
+  g_autofree char *controls = g_strnfill (100000, '\x01');
+  const char *const reasons[] = { "", "It ended", no_utf8, controls };
+
+  for (guint i = 0; i < G_N_ELEMENTS (reasons); i++)
+    {
+      g_autoptr (VmsanVmRecord) record = full_record ();
+      g_autoptr (VmsanVmRecord) back = NULL;
+      g_autofree char *json = NULL;
+      g_autoptr (GError) error = NULL;
+      gsize size = 0;
+
+      vmsan_vm_record_set_reason (record, reasons[i]);
+      json = vmsan_vm_record_to_json (record, &size);
+      back = vmsan_vm_record_parse (json, size, ID, &error);
+      g_assert_no_error (error);
+      g_assert_cmpstr (back->reason, ==, record->reason);
+    }
+}
+
 static void
 test_a_cleared_run_leaves_no_secret (void)
 {
@@ -543,6 +567,7 @@ main (int argc, char **argv)
 
   g_test_add_func ("/vm-record/what-is-written-is-read-again", test_what_is_written_is_read_again);
   g_test_add_func ("/vm-record/a-copy-shares-nothing", test_a_copy_shares_nothing);
+  g_test_add_func ("/vm-record/any-reason-can-be-read-back", test_any_reason_can_be_read_back);
   g_test_add_func ("/vm-record/a-cleared-run-leaves-no-secret",
                    test_a_cleared_run_leaves_no_secret);
   g_test_add_func ("/vm-record/a-record-cut-off-anywhere-is-damaged",
