@@ -110,7 +110,7 @@ def test_unit_is_accepted_by_systemd(tmp_path):
         text = file.read()
     unit = tmp_path / "vmsand.service"
     program = [l for l in text.split("\n") if l.startswith("ExecStart=")][0].split("=", 1)[1]
-    unit.write_text(text.replace(program, "/bin/true").replace("Documentation=man:vmsand(8)\n", ""))
+    unit.write_text(text.replace(program, "/bin/true").replace("Documentation=man:vmsan-client(1)\n", ""))
     run = subprocess.run(["systemd-analyze", "verify", "--man=no", str(unit)],
                          capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")
