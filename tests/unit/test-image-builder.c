@@ -405,82 +405,91 @@ assert_outside_untouched (const char *outside)
   g_assert_cmpstr (text, ==, "precious");
 }
 
+#define N_WAYS_OUT 12
+
 /* Each of these must either be refused or end within the image. */
+static void
+add_way_out (Tar *tar, guint which, const char *outside)
+{
+  g_autofree char *file = g_build_filename (outside, "file", NULL);
+  g_autofree char *up = g_strdup_printf ("../../../../../../../..%s", file);
+
+  switch (which)
+    {
+    case 0: /* a directory becomes a link, then is written through */
+      tar_add_dir (tar, "d");
+      tar_add_symlink (tar, "d", outside);
+      tar_add_file (tar, "d/file", "evil");
+      break;
+    case 1: /* the same with something in it */
+      tar_add_file (tar, "d/file", "fine");
+      tar_add_symlink (tar, "d", outside);
+      tar_add_file (tar, "d/file", "evil");
+      break;
+    case 2: /* a link becomes a directory */
+      tar_add_symlink (tar, "d", outside);
+      tar_add_dir (tar, "d");
+      tar_add_file (tar, "d/file", "evil");
+      break;
+    case 3: /* no directory entry at all */
+      tar_add_symlink (tar, "d", outside);
+      tar_add_file (tar, "d/file", "evil");
+      break;
+    case 4: /* a file through a link of its own name */
+      tar_add_symlink (tar, "file", file);
+      tar_add_file (tar, "file", "evil");
+      break;
+    case 5: /* a hard link to the outside, then written to */
+      tar_add_hardlink (tar, "hard", file);
+      tar_add_file (tar, "hard", "evil");
+      break;
+    case 6: /* a hard link to a link, then written to */
+      tar_add_symlink (tar, "link", file);
+      tar_add_hardlink (tar, "hard", "link");
+      tar_add_file (tar, "hard", "evil");
+      break;
+    case 7: /* a hard link through a linked directory */
+      tar_add_symlink (tar, "d", outside);
+      tar_add_hardlink (tar, "hard", "d/file");
+      tar_add_file (tar, "hard", "evil");
+      break;
+    case 8: /* the modes and times that directories get at the end */
+      tar_add_entry (tar, entry_new ("d", S_IFDIR | 0), NULL);
+      tar_add_symlink (tar, "d", outside);
+      break;
+    case 9: /* an absolute name */
+      tar_add_file (tar, file, "evil");
+      break;
+    case 10: /* relative links lead to the root at most */
+      tar_add_symlink (tar, "d", up);
+      tar_add_file (tar, "d", "evil");
+      break;
+    case 11: /* two links */
+      tar_add_symlink (tar, "a", "b");
+      tar_add_symlink (tar, "b", outside);
+      tar_add_file (tar, "a/file", "evil");
+      break;
+    default:
+      g_assert_not_reached ();
+    }
+}
+
 static void
 test_nothing_outside_is_touched (StorageFixture *f, gconstpointer data)
 {
   g_autofree char *outside = g_build_filename (f->directory, "outside", NULL);
   g_autofree char *file = g_build_filename (outside, "file", NULL);
-  g_autofree char *up = g_strdup_printf ("../../../../../../../..%s", file);
-  g_autofree char *d_file = g_strdup ("d/file");
   vmsan_autofd int fd = -1;
 
   g_assert_cmpint (mkdir (outside, 0777), ==, 0);
   g_assert_true (g_file_set_contents (file, "precious", -1, NULL));
-  for (guint i = 0; i < 12; i++)
+  for (guint i = 0; i < N_WAYS_OUT; i++)
     {
       Tar tar = tar_new (f, ARCHIVE_FILTER_NONE);
       g_autoptr (GError) error = NULL;
       gboolean built;
 
-      switch (i)
-        {
-        case 0: /* a directory becomes a link, then is written through */
-          tar_add_dir (&tar, "d");
-          tar_add_symlink (&tar, "d", outside);
-          tar_add_file (&tar, d_file, "evil");
-          break;
-        case 1: /* the same with something in it */
-          tar_add_file (&tar, d_file, "fine");
-          tar_add_symlink (&tar, "d", outside);
-          tar_add_file (&tar, d_file, "evil");
-          break;
-        case 2: /* a link becomes a directory */
-          tar_add_symlink (&tar, "d", outside);
-          tar_add_dir (&tar, "d");
-          tar_add_file (&tar, d_file, "evil");
-          break;
-        case 3: /* no directory entry at all */
-          tar_add_symlink (&tar, "d", outside);
-          tar_add_file (&tar, d_file, "evil");
-          break;
-        case 4: /* a file through a link of its own name */
-          tar_add_symlink (&tar, "file", file);
-          tar_add_file (&tar, "file", "evil");
-          break;
-        case 5: /* a hard link to the outside, then written to */
-          tar_add_hardlink (&tar, "hard", file);
-          tar_add_file (&tar, "hard", "evil");
-          break;
-        case 6: /* a hard link to a link, then written to */
-          tar_add_symlink (&tar, "link", file);
-          tar_add_hardlink (&tar, "hard", "link");
-          tar_add_file (&tar, "hard", "evil");
-          break;
-        case 7: /* a hard link through a linked directory */
-          tar_add_symlink (&tar, "d", outside);
-          tar_add_hardlink (&tar, "hard", "d/file");
-          tar_add_file (&tar, "hard", "evil");
-          break;
-        case 8: /* the modes and times that directories get at the end */
-          tar_add_entry (&tar, entry_new ("d", S_IFDIR | 0), NULL);
-          tar_add_symlink (&tar, "d", outside);
-          break;
-        case 9: /* an absolute name */
-          tar_add_file (&tar, file, "evil");
-          break;
-        case 10: /* relative links lead to the root at most */
-          tar_add_symlink (&tar, "d", up);
-          tar_add_file (&tar, "d", "evil");
-          break;
-        case 11: /* two links */
-          tar_add_symlink (&tar, "a", "b");
-          tar_add_symlink (&tar, "b", outside);
-          tar_add_file (&tar, "a/file", "evil");
-          break;
-        default:
-          g_assert_not_reached ();
-        }
+      add_way_out (&tar, i, outside);
       vmsan_fd_close (&fd);
       fd = tar_end (&tar);
       built = build (f, fd, MAX_SIZE, &error);
