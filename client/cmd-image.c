@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "commands.h"
+#include "content.h"
 #include "output.h"
 #include "pack-tree.h"
 #include "progress.h"
@@ -34,6 +35,44 @@ typedef struct
   GError *pack_error;
   Progress progress;
 } Source;
+
+static void
+print_table (GPtrArray *images)
+{
+  g_autoptr (Table) table = table_new ();
+
+  table_add_column (table, _ ("ID"), TABLE_FIXED);
+  table_add_column (table, _ ("NAME"), TABLE_SHRINKS);
+  table_add_column (table, _ ("FORMAT"), TABLE_FIXED);
+  table_add_column (table, _ ("SIZE"), TABLE_RIGHT);
+  table_add_column (table, _ ("ADDED BY"), TABLE_SHRINKS);
+  table_add_column (table, _ ("AGE"), TABLE_SHRINKS);
+  for (guint i = 0; i < images->len; i++)
+    {
+      VmsanImage *image = images->pdata[i];
+      g_autofree char *id = text_short_id (vmsan_image_get_id (image));
+      g_autofree char *size = text_bytes (vmsan_image_get_size (image));
+      g_autofree char *user = text_user_name (vmsan_image_get_added_by (image));
+      g_autofree char *age = text_age (vmsan_image_get_added_at (image));
+      const char *cells[] = {
+        id, vmsan_image_get_name (image), vmsan_image_get_format (image), size, user, age
+      };
+
+      table_add_row (table, cells, 0, NULL);
+    }
+  table_print (table);
+}
+
+static const ContentKind image_kind = {
+  .name_at_least_one = N_ ("Name at least one image"),
+  .could_not_list = N_ ("Could not list images"),
+  .list = vmsan_client_list_images_sync,
+  .get = CONTENT_GET (vmsan_client_get_image_sync),
+  .remove = CONTENT_REMOVE (vmsan_image_remove_sync),
+  .get_id = CONTENT_ID (vmsan_image_get_id),
+  .add_json = CONTENT_JSON (output_add_image),
+  .print_table = print_table,
+};
 
 /* ---- add ----------------------------------------------------------------------------------- */
 
@@ -156,21 +195,6 @@ source_close (Source *source)
   source->packer = NULL;
 }
 
-static void
-print_image (App *app, VmsanImage *image)
-{
-  g_autoptr (JsonBuilder) builder = NULL;
-
-  if (!app->json)
-    {
-      puts (vmsan_image_get_id (image));
-      return;
-    }
-  builder = json_builder_new ();
-  output_add_image (builder, image);
-  output_print (builder, TRUE);
-}
-
 static int
 add_source (App *app, Source *source, const char *name)
 {
@@ -199,7 +223,7 @@ add_source (App *app, Source *source, const char *name)
     exit_code = app_report (error, _ ("Could not add the image"));
   else
     {
-      print_image (app, image);
+      content_print (app, &image_kind, image);
       exit_code = APP_OK;
     }
   g_clear_error (&source->pack_error);
@@ -239,75 +263,10 @@ const Command command_image_add = {
 
 /* ---- list ---------------------------------------------------------------------------------- */
 
-static void
-print_table (GPtrArray *images)
-{
-  g_autoptr (Table) table = table_new ();
-
-  table_add_column (table, _ ("ID"), TABLE_FIXED);
-  table_add_column (table, _ ("NAME"), TABLE_SHRINKS);
-  table_add_column (table, _ ("FORMAT"), TABLE_FIXED);
-  table_add_column (table, _ ("SIZE"), TABLE_RIGHT);
-  table_add_column (table, _ ("ADDED BY"), TABLE_SHRINKS);
-  table_add_column (table, _ ("AGE"), TABLE_SHRINKS);
-  for (guint i = 0; i < images->len; i++)
-    {
-      VmsanImage *image = images->pdata[i];
-      g_autofree char *id = text_short_id (vmsan_image_get_id (image));
-      g_autofree char *size = text_bytes (vmsan_image_get_size (image));
-      g_autofree char *user = text_user_name (vmsan_image_get_added_by (image));
-      g_autofree char *age = text_age (vmsan_image_get_added_at (image));
-      const char *cells[] = {
-        id, vmsan_image_get_name (image), vmsan_image_get_format (image), size, user, age
-      };
-
-      table_add_row (table, cells, 0, NULL);
-    }
-  table_print (table);
-}
-
-static void
-print_images (App *app, GPtrArray *images)
-{
-  g_autoptr (JsonBuilder) builder = NULL;
-
-  if (!app->json && !app->quiet)
-    {
-      print_table (images);
-      return;
-    }
-  if (!app->json)
-    {
-      for (guint i = 0; i < images->len; i++)
-        puts (vmsan_image_get_id (images->pdata[i]));
-      return;
-    }
-  builder = json_builder_new ();
-  json_builder_begin_array (builder);
-  for (guint i = 0; i < images->len; i++)
-    output_add_image (builder, images->pdata[i]);
-  json_builder_end_array (builder);
-  output_print (builder, TRUE);
-}
-
 static int
 run_list (App *app, int argc, char **argv)
 {
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) images = NULL;
-  int exit_code;
-
-  if (!app_parse (app, NULL, APP_PARSE_ANYWHERE, &argc, &argv))
-    return APP_USAGE;
-  if (argc > 1)
-    return app_usage_error (app, _ ("Unexpected argument “%s”"), argv[1]);
-  if (!app_connect (app, &exit_code))
-    return exit_code;
-  images = vmsan_client_list_images_sync (app->client, NULL, &error);
-  if (images == NULL)
-    return app_report (error, _ ("Could not list images"));
-  print_images (app, images);
-  return APP_OK;
+  return content_run_list (app, &image_kind, argc, argv);
 }
 
 const Command command_image_list = {
@@ -320,41 +279,9 @@ const Command command_image_list = {
 /* ---- remove -------------------------------------------------------------------------------- */
 
 static int
-remove_one (App *app, const char *name)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (VmsanImage) image = vmsan_client_get_image_sync (app->client, name, NULL, &error);
-  gboolean removed;
-
-  if (image == NULL)
-    return app_report (error, NULL);
-  do
-    removed = vmsan_image_remove_sync (image, NULL, &error);
-  while (!removed && app_may_ask (app, &error));
-  if (removed)
-    return APP_OK;
-  app_print_error (_ ("Could not remove “%s”: %s"), name, error->message);
-  return app_exit_code (error);
-}
-
-static int
 run_remove (App *app, int argc, char **argv)
 {
-  int exit_code = APP_OK;
-
-  if (!app_parse (app, NULL, APP_PARSE_ANYWHERE, &argc, &argv))
-    return APP_USAGE;
-  if (argc < 2)
-    return app_usage_error (app, "%s", _ ("Name at least one image"));
-  if (!app_connect (app, &exit_code))
-    return exit_code;
-  for (int i = 1; i < argc; i++)
-    {
-      int one = remove_one (app, argv[i]);
-
-      exit_code = exit_code == APP_OK ? one : exit_code;
-    }
-  return exit_code;
+  return content_run_remove (app, &image_kind, argc, argv);
 }
 
 const Command command_image_remove = {

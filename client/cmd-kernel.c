@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "commands.h"
+#include "content.h"
 #include "host-kernel.h"
 #include "kernel-modules.h"
 #include "output.h"
@@ -19,6 +20,53 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+
+static void
+print_table (GPtrArray *kernels)
+{
+  g_autoptr (Table) table = table_new ();
+
+  table_add_column (table, _ ("ID"), TABLE_FIXED);
+  table_add_column (table, _ ("NAME"), TABLE_SHRINKS);
+  table_add_column (table, _ ("VERSION"), TABLE_SHRINKS);
+  table_add_column (table, _ ("FORMAT"), TABLE_FIXED);
+  table_add_column (table, _ ("MODULES"), TABLE_RIGHT);
+  table_add_column (table, _ ("SIZE"), TABLE_RIGHT);
+  table_add_column (table, _ ("ADDED BY"), TABLE_SHRINKS);
+  table_add_column (table, _ ("AGE"), TABLE_SHRINKS);
+  for (guint i = 0; i < kernels->len; i++)
+    {
+      VmsanKernel *kernel = kernels->pdata[i];
+      g_auto (GStrv) modules = vmsan_kernel_get_modules (kernel);
+      g_autofree char *id = text_short_id (vmsan_kernel_get_id (kernel));
+      g_autofree char *n_modules = g_strdup_printf ("%u", g_strv_length (modules));
+      g_autofree char *size = text_bytes (vmsan_kernel_get_size (kernel));
+      g_autofree char *user = text_user_name (vmsan_kernel_get_added_by (kernel));
+      g_autofree char *age = text_age (vmsan_kernel_get_added_at (kernel));
+      const char *cells[] = { id,
+                              vmsan_kernel_get_name (kernel),
+                              vmsan_kernel_get_version (kernel),
+                              vmsan_kernel_get_format (kernel),
+                              n_modules,
+                              size,
+                              user,
+                              age };
+
+      table_add_row (table, cells, 0, NULL);
+    }
+  table_print (table);
+}
+
+static const ContentKind kernel_kind = {
+  .name_at_least_one = N_ ("Name at least one kernel"),
+  .could_not_list = N_ ("Could not list kernels"),
+  .list = vmsan_client_list_kernels_sync,
+  .get = CONTENT_GET (vmsan_client_get_kernel_sync),
+  .remove = CONTENT_REMOVE (vmsan_kernel_remove_sync),
+  .get_id = CONTENT_ID (vmsan_kernel_get_id),
+  .add_json = CONTENT_JSON (output_add_kernel),
+  .print_table = print_table,
+};
 
 /* ---- add ----------------------------------------------------------------------------------- */
 
@@ -119,21 +167,6 @@ add_kernel (App *app, Add *add, GError **error)
   return kernel;
 }
 
-static void
-print_kernel (App *app, VmsanKernel *kernel)
-{
-  g_autoptr (JsonBuilder) builder = NULL;
-
-  if (!app->json)
-    {
-      puts (vmsan_kernel_get_id (kernel));
-      return;
-    }
-  builder = json_builder_new ();
-  output_add_kernel (builder, kernel);
-  output_print (builder, TRUE);
-}
-
 static int
 run_add (App *app, int argc, char **argv)
 {
@@ -169,7 +202,7 @@ run_add (App *app, int argc, char **argv)
   kernel = add_kernel (app, &add, &error);
   if (kernel == NULL)
     return app_report (error, _ ("Could not add the kernel"));
-  print_kernel (app, kernel);
+  content_print (app, &kernel_kind, kernel);
   return APP_OK;
 }
 
@@ -186,84 +219,10 @@ const Command command_kernel_add = {
 
 /* ---- list ---------------------------------------------------------------------------------- */
 
-static void
-print_table (GPtrArray *kernels)
-{
-  g_autoptr (Table) table = table_new ();
-
-  table_add_column (table, _ ("ID"), TABLE_FIXED);
-  table_add_column (table, _ ("NAME"), TABLE_SHRINKS);
-  table_add_column (table, _ ("VERSION"), TABLE_SHRINKS);
-  table_add_column (table, _ ("FORMAT"), TABLE_FIXED);
-  table_add_column (table, _ ("MODULES"), TABLE_RIGHT);
-  table_add_column (table, _ ("SIZE"), TABLE_RIGHT);
-  table_add_column (table, _ ("ADDED BY"), TABLE_SHRINKS);
-  table_add_column (table, _ ("AGE"), TABLE_SHRINKS);
-  for (guint i = 0; i < kernels->len; i++)
-    {
-      VmsanKernel *kernel = kernels->pdata[i];
-      g_auto (GStrv) modules = vmsan_kernel_get_modules (kernel);
-      g_autofree char *id = text_short_id (vmsan_kernel_get_id (kernel));
-      g_autofree char *n_modules = g_strdup_printf ("%u", g_strv_length (modules));
-      g_autofree char *size = text_bytes (vmsan_kernel_get_size (kernel));
-      g_autofree char *user = text_user_name (vmsan_kernel_get_added_by (kernel));
-      g_autofree char *age = text_age (vmsan_kernel_get_added_at (kernel));
-      const char *cells[] = { id,
-                              vmsan_kernel_get_name (kernel),
-                              vmsan_kernel_get_version (kernel),
-                              vmsan_kernel_get_format (kernel),
-                              n_modules,
-                              size,
-                              user,
-                              age };
-
-      table_add_row (table, cells, 0, NULL);
-    }
-  table_print (table);
-}
-
-static void
-print_kernels (App *app, GPtrArray *kernels)
-{
-  g_autoptr (JsonBuilder) builder = NULL;
-
-  if (!app->json && !app->quiet)
-    {
-      print_table (kernels);
-      return;
-    }
-  if (!app->json)
-    {
-      for (guint i = 0; i < kernels->len; i++)
-        puts (vmsan_kernel_get_id (kernels->pdata[i]));
-      return;
-    }
-  builder = json_builder_new ();
-  json_builder_begin_array (builder);
-  for (guint i = 0; i < kernels->len; i++)
-    output_add_kernel (builder, kernels->pdata[i]);
-  json_builder_end_array (builder);
-  output_print (builder, TRUE);
-}
-
 static int
 run_list (App *app, int argc, char **argv)
 {
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) kernels = NULL;
-  int exit_code;
-
-  if (!app_parse (app, NULL, APP_PARSE_ANYWHERE, &argc, &argv))
-    return APP_USAGE;
-  if (argc > 1)
-    return app_usage_error (app, _ ("Unexpected argument “%s”"), argv[1]);
-  if (!app_connect (app, &exit_code))
-    return exit_code;
-  kernels = vmsan_client_list_kernels_sync (app->client, NULL, &error);
-  if (kernels == NULL)
-    return app_report (error, _ ("Could not list kernels"));
-  print_kernels (app, kernels);
-  return APP_OK;
+  return content_run_list (app, &kernel_kind, argc, argv);
 }
 
 const Command command_kernel_list = {
@@ -276,41 +235,9 @@ const Command command_kernel_list = {
 /* ---- remove -------------------------------------------------------------------------------- */
 
 static int
-remove_one (App *app, const char *name)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (VmsanKernel) kernel = vmsan_client_get_kernel_sync (app->client, name, NULL, &error);
-  gboolean removed;
-
-  if (kernel == NULL)
-    return app_report (error, NULL);
-  do
-    removed = vmsan_kernel_remove_sync (kernel, NULL, &error);
-  while (!removed && app_may_ask (app, &error));
-  if (removed)
-    return APP_OK;
-  app_print_error (_ ("Could not remove “%s”: %s"), name, error->message);
-  return app_exit_code (error);
-}
-
-static int
 run_remove (App *app, int argc, char **argv)
 {
-  int exit_code = APP_OK;
-
-  if (!app_parse (app, NULL, APP_PARSE_ANYWHERE, &argc, &argv))
-    return APP_USAGE;
-  if (argc < 2)
-    return app_usage_error (app, "%s", _ ("Name at least one kernel"));
-  if (!app_connect (app, &exit_code))
-    return exit_code;
-  for (int i = 1; i < argc; i++)
-    {
-      int one = remove_one (app, argv[i]);
-
-      exit_code = exit_code == APP_OK ? one : exit_code;
-    }
-  return exit_code;
+  return content_run_remove (app, &kernel_kind, argc, argv);
 }
 
 const Command command_kernel_remove = {
