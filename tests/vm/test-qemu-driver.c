@@ -91,6 +91,23 @@ assert_status (pid_t pid, const char *key, const char *expected)
   g_assert_cmpstr (value, ==, expected);
 }
 
+/* It cannot make its disk longer. */
+static void
+assert_disk_bounds_files (Machine *machine, pid_t pid)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%d/limits", pid);
+  g_autofree char *text = NULL;
+  const char *name = "\nMax file size ";
+  const char *line;
+  struct stat st;
+
+  g_assert_cmpint (fstat (machine->spec.disk_fd, &st), ==, 0);
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  line = strstr (text, name);
+  g_assert_nonnull (line);
+  g_assert_cmpuint (g_ascii_strtoull (line + strlen (name), NULL, 10), ==, st.st_size);
+}
+
 static int
 compare_names (gconstpointer a, gconstpointer b)
 {
@@ -128,6 +145,7 @@ assert_confined (Machine *machine, pid_t pid)
   assert_status (pid, "Gid", uids);
   assert_status (pid, "Groups", "");
   assert_status (pid, "NoNewPrivs", "1");
+  assert_disk_bounds_files (machine, pid);
   for (gsize i = 0; i < G_N_ELEMENTS (capabilities); i++)
     assert_status (pid, capabilities[i], "0000000000000000");
   g_assert_true (vmsan_cgroup_contains (machine->spec.cgroup, pid));

@@ -184,6 +184,17 @@ build_root (VmsanQemuRoot *root,
   return FALSE;
 }
 
+/* What is written to: the disk, which a guest that took over its QEMU must not make longer until
+ * the host is full, and the console log. */
+static guint64
+largest_file (const VmsanVmmSpec *spec)
+{
+  struct stat st = { 0 };
+
+  fstat (spec->disk_fd, &st);
+  return MAX ((guint64) st.st_size, MAX (spec->console_max_bytes, CONSOLE_MIN_BYTES));
+}
+
 static VmsanProcess *
 start (const VmsanQemuPrograms *programs,
        const VmsanVmmSpec *spec,
@@ -194,6 +205,7 @@ start (const VmsanQemuPrograms *programs,
     { RLIMIT_CORE, 0 },
     { RLIMIT_NOFILE, FILES_MAX },
     { RLIMIT_NPROC, THREADS_MAX + spec->vcpus },
+    { RLIMIT_FSIZE, largest_file (spec) },
   };
   vmsan_autofd int supervisor_fd = -1;
   g_auto (GStrv) argv = build_arguments (programs, spec, error);
