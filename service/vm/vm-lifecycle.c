@@ -49,7 +49,7 @@ static const VmsanPlan start_plan = {
 
 static void shut_down (VmsanVm *vm, GTask *task);
 
-static const VmsanPlan graceful_stop_plan = {
+static const VmsanPlan stop_plan = {
   .verb = VMSAN_VERB_STOP,
   .phase = "stop",
   .direction = VMSAN_PLAN_REVERT,
@@ -60,18 +60,6 @@ static const VmsanPlan graceful_stop_plan = {
   .steps = vmsan_run_steps,
   .start_index = VMSAN_PLAN_NO_START,
   .prelude = shut_down,
-};
-
-static const VmsanPlan forced_stop_plan = {
-  .verb = VMSAN_VERB_STOP,
-  .phase = "stop",
-  .direction = VMSAN_PLAN_REVERT,
-  .during = VMSAN_VM_STOPPING,
-  .after = VMSAN_VM_STOPPED,
-  .before_hook = VMSAN_HOOK_BEFORE_STOP,
-  .after_hook = VMSAN_HOOK_AFTER_STOP,
-  .steps = vmsan_run_steps,
-  .start_index = VMSAN_PLAN_NO_START,
 };
 
 static const VmsanPlan bury_plan = {
@@ -196,7 +184,8 @@ on_shutdown_hurried (GCancellable *cancellable, gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* Asks the guest to shut down and waits for the monitor to end, until the deadline. */
+/* Asks the guest to shut down and waits for the monitor to end, until the deadline, if there is
+ * any. */
 static void
 shut_down (VmsanVm *vm, GTask *task)
 {
@@ -207,6 +196,11 @@ shut_down (VmsanVm *vm, GTask *task)
 
   g_task_set_task_data (task, shutdown, (GDestroyNotify) shutdown_free);
   vmsan_vm_record_set_text (&vmsan_operation_get_draft (vm)->reason, how_forced);
+  if (deadline_ms == 0)
+    {
+      g_task_return_boolean (task, TRUE);
+      return;
+    }
   if (vm->monitor == NULL || vm->control == NULL)
     {
       g_task_return_new_error (task, VMSAN_ERROR, VMSAN_ERROR_GUEST_FAILED,
@@ -243,9 +237,8 @@ vmsan_vm_stop_async (VmsanVm *self,
 {
   if (self->operation == NULL)
     self->stop_deadline_ms = deadline_ms;
-  vmsan_operation_run_async (self, deadline_ms > 0 ? &graceful_stop_plan : &forced_stop_plan,
-                             deadline_ms > 0 ? "" : how_forced, actor, cancellable, callback,
-                             user_data);
+  vmsan_operation_run_async (self, &stop_plan, deadline_ms > 0 ? "" : how_forced, actor,
+                             cancellable, callback, user_data);
 }
 
 const char *
@@ -338,8 +331,7 @@ remove_by_force (VmsanVm *self, GTask *task)
   else if (!removal->killed && vmsan_vm_check_verb (self, VMSAN_VERB_STOP, NULL))
     {
       removal->killed = TRUE; /* or it was tried */
-      vmsan_operation_run_async (self, &forced_stop_plan, how_forced, removal->actor, NULL,
-                                 on_killed, g_steal_pointer (&owned));
+      vmsan_vm_stop_async (self, 0, removal->actor, NULL, on_killed, g_steal_pointer (&owned));
     }
   else
     vmsan_operation_run_async (self, &forced_remove_plan, "forced", removal->actor, NULL,
