@@ -26,6 +26,7 @@
 #define CREDIT_STEP     (VMSAN_STDIN_WINDOW / 4)
 #define TERMINAL_BUFFER (64u << 10) /* more than the kernel keeps for a terminal */
 #define NO_LIMIT        SIZE_MAX
+#define TIMEOUT_MAX_MS  (UINT64_MAX / 2)
 #define FRAMES_AT_ONCE  32
 
 typedef enum
@@ -190,9 +191,9 @@ start (Session *session, const AgentFrame *frame)
   session->childless = false;
   session->input.credit = credit;
   if (session->request.timeout_ms > 0)
-    session->timeout_at_ms =
-        agent_now_ms () +
-        (session->request.timeout_ms < INT_MAX ? session->request.timeout_ms : INT_MAX);
+    session->timeout_at_ms = agent_now_ms () + (session->request.timeout_ms < TIMEOUT_MAX_MS
+                                                    ? session->request.timeout_ms
+                                                    : TIMEOUT_MAX_MS);
   pid = (uint32_t) session->program.pid;
   return agent_output_frame (&session->output, VMSAN_FRAME_STARTED, &pid, sizeof pid) &&
          agent_output_frame (&session->output, VMSAN_FRAME_STDIN_CREDIT, &credit, sizeof credit);
@@ -529,7 +530,9 @@ next_timeout (const Session *session)
       next = times[i];
   if (next == UINT64_MAX)
     return -1;
-  return next <= now ? 0 : (int) (next - now);
+  if (next <= now)
+    return 0;
+  return next - now < INT_MAX ? (int) (next - now) : INT_MAX;
 }
 
 enum
