@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import subprocess
 
 import pytest
 
@@ -95,7 +96,6 @@ def test_monitor_that_dies_during_boot_is_told_from_a_slow_guest(world):
 
 
 def test_process_with_the_same_command_line_is_left_alone(world):
-    import subprocess
     path = world.create()
     vm_id = path.split("/")[-1]
     other = subprocess.Popen(["/bin/bash", "-c", "read -r line", f"qemu-system-x86_64 {vm_id}"],
@@ -110,7 +110,6 @@ def test_process_with_the_same_command_line_is_left_alone(world):
 
 
 def test_record_with_another_processs_pid_harms_nobody(world):
-    import subprocess
     path = world.create()
     world.kill()
     other = subprocess.Popen(["/bin/bash", "-c", "read -r line"], stdin=subprocess.PIPE)
@@ -295,3 +294,39 @@ def test_signals_tell_a_life_in_order(world, listener):
         ("BeforeRemove",), ("StateChanged", "stopped", "removing"),
         ("StateChanged", "removing", "removed"), ("AfterRemove",),
     ]
+
+
+def test_state_directory_that_cannot_be_used_is_refused_first(world):
+    def refusal():
+        with pytest.raises(BusError) as refused:
+            world.create()
+        assert world.snapshot() == before
+        assert STATE in refused.value.message
+        return refused.value
+
+    world.terminate()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m,mode=0700", "tmpfs", STATE],
+                   check=True)
+    try:
+        world.start()
+        world.add_content()
+        filler = f"{STATE}/filler"
+        with open(filler, "wb") as file:
+            free = os.statvfs(STATE)
+            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - (32 << 20))
+        before = world.snapshot()
+        assert refusal().name == "org.vmsan.Error.NoSpace"
+        os.unlink(filler)
+
+        before = world.snapshot()
+        subprocess.run(["mount", "-o", "remount,ro", STATE], check=True)
+        refused = refusal()
+        assert refused.name == "org.vmsan.Error.Unavailable"
+        assert "“ro”" in refused.message and "remount,rw" in refused.message
+        subprocess.run(["mount", "-o", "remount,rw", STATE], check=True)
+        world.create()
+        for path in world.list_vms():
+            world.vm(path, "Remove", force=True)
+    finally:
+        world.terminate()
+        subprocess.run(["umount", STATE], check=True)

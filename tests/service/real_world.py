@@ -52,11 +52,11 @@ class RealWorld:
 
     # ---- The service -----------------------------------------------------------------------
 
-    def start(self):
+    def start(self, more=""):
         with open(os.environ["VMSAN_TEST_CONFIG"]) as file:
             config = file.read()
         with open(self.config, "w") as file:
-            file.write(config + "\n[Defaults]\nStartDeadlineMs=120000\nMemoryMiB=128\n")
+            file.write(config + "\n[Defaults]\nStartDeadlineMs=120000\nMemoryMiB=128\n" + more)
         self.process = subprocess.Popen([os.environ["VMSAN_TEST_DAEMON"], "--config", self.config],
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         subprocess.run(["gdbus", "wait", "--system", "--timeout", "60", "org.vmsan"], check=True)

@@ -291,3 +291,23 @@ def test_image_in_use_cannot_be_removed(world, vm):
     with pytest.raises(BusError) as caught:
         world.root.call(path, "org.vmsan.Image", "Remove")
     assert caught.value.name == "org.vmsan.Error.InUse"
+
+
+def test_without_qemu_creation_is_refused_first(world, vm):
+    world.end(signal.SIGTERM)
+    world.start("[QEMU]\nBinary=/usr/bin/there-is-no-qemu\n")
+    try:
+        drivers = world.alice.get("/org/vmsan/Manager", "org.vmsan.Manager", "Drivers")
+        assert not drivers["qemu"]["available"]
+        before = world.root.manager("ListVMs", GLib.Variant("(a{sv})", ({},)))[0]
+        with pytest.raises(BusError) as refused:
+            world.create()
+        assert refused.value.name == "org.vmsan.Error.Unavailable"
+        assert "Install QEMU" in refused.value.message
+        assert world.root.manager("ListVMs", GLib.Variant("(a{sv})", ({},)))[0] == before
+        # What runs already needs no new one.
+        assert world.state(vm) == "running"
+        assert world.run(vm, "echo", "here")[2] == "here\n"
+    finally:
+        world.end(signal.SIGTERM)
+        world.start()
