@@ -264,25 +264,38 @@ find_by_prefix_locked (VmsanContentStore *self, const char *prefix, GError **err
   return found;
 }
 
-static VmsanContent *
-find_default_locked (VmsanContentStore *self, GError **error)
+VmsanContent *
+vmsan_content_store_find_default (VmsanContentStore *self, uid_t user, GError **error)
 {
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
   g_autoptr (GPtrArray) list = vmsan_content_list_by_age (self->by_id);
   const char *noun = nouns[self->kind];
+  VmsanContent *newest = NULL;
+  guint n = 0;
 
-  if (list->len == 0)
+  for (guint i = 0; i < list->len; i++)
     {
-      g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_NOT_FOUND,
-                   "There is no %s yet; add one (vmsan-client %s add)", noun, noun);
-      return NULL;
+      VmsanContent *content = g_ptr_array_index (list, i);
+
+      if (content->added_by != 0 && content->added_by != user)
+        continue;
+      newest = content;
+      n++;
     }
-  if (list->len > 1 && self->kind == VMSAN_CONTENT_IMAGE)
-    {
-      g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_AMBIGUOUS,
-                   "There are %u images; say which one by name or id", list->len);
-      return NULL;
-    }
-  return vmsan_content_ref (g_ptr_array_index (list, list->len - 1));
+  if (n == 0 && list->len == 0)
+    g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_NOT_FOUND,
+                 "There is no %s yet; add one (vmsan-client %s add)", noun, noun);
+  else if (n == 0)
+    g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_NOT_FOUND,
+                 "There is no %s of root's or your own; name the one that you want "
+                 "(“vmsan-client %s list” shows what there is)",
+                 noun, noun);
+  else if (n > 1 && self->kind == VMSAN_CONTENT_IMAGE)
+    g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_AMBIGUOUS,
+                 "There are %u images; say which one by name or id", n);
+  else
+    return vmsan_content_ref (newest);
+  return NULL;
 }
 
 VmsanContent *
@@ -293,8 +306,6 @@ vmsan_content_store_find (VmsanContentStore *self, const char *name, GError **er
   g_autofree char *shown = NULL;
   VmsanContent *found;
 
-  if (name == NULL)
-    return find_default_locked (self, error);
   found = g_hash_table_lookup (self->by_id, name);
   if (found == NULL)
     found = find_by_name_locked (self, name);

@@ -88,9 +88,15 @@ void vmsan_content_store_add_kernel_async (VmsanContentStore *self,
 VmsanContent *
 vmsan_content_store_add_finish (VmsanContentStore *self, GAsyncResult *result, GError **error);
 
-/* By id, unambiguous id prefix (4 characters at least) or name; NULL name: the only entry, or for
- * kernels the newest. NOT_FOUND, AMBIGUOUS. (transfer full) */
+/* By id, unambiguous id prefix (4 characters at least) or name. NOT_FOUND, AMBIGUOUS. (transfer
+ * full) */
 VmsanContent *vmsan_content_store_find (VmsanContentStore *self, const char *name, GError **error);
+
+/* For a machine of @user's whose creator did not say: the only image, the newest kernel, of those
+ * that root or @user added. What somebody else added gets into a machine only when it is named.
+ * NOT_FOUND, AMBIGUOUS. (transfer full) */
+VmsanContent *
+vmsan_content_store_find_default (VmsanContentStore *self, uid_t user, GError **error);
 
 /* All, oldest first. (transfer container) (element-type VmsanContent) */
 GPtrArray *vmsan_content_store_list (VmsanContentStore *self);

@@ -334,6 +334,13 @@ choose_driver (VmsanVmManager *self, const char *wanted, GError **error)
   return NULL;
 }
 
+static VmsanContent *
+choose_content (VmsanContentStore *store, const char *wanted, uid_t owner, GError **error)
+{
+  return wanted != NULL ? vmsan_content_store_find (store, wanted, error)
+                        : vmsan_content_store_find_default (store, owner, error);
+}
+
 static VmsanVmRecord *
 make_record (VmsanVmManager *self, const VmsanVmRequest *request, GError **error)
 {
@@ -344,10 +351,10 @@ make_record (VmsanVmManager *self, const VmsanVmRequest *request, GError **error
 
   if (driver == NULL)
     return NULL;
-  image = vmsan_content_store_find (self->context.images, request->image, error);
+  image = choose_content (self->context.images, request->image, request->owner, error);
   if (image == NULL)
     return NULL;
-  kernel = vmsan_content_store_find (self->context.kernels, request->kernel, error);
+  kernel = choose_content (self->context.kernels, request->kernel, request->owner, error);
   if (kernel == NULL)
     return NULL;
 

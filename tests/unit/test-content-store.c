@@ -10,7 +10,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define BIG (G_GUINT64_CONSTANT (1) << 40)
+#define USER 1000
+#define BIG  (G_GUINT64_CONSTANT (1) << 40)
 
 static gboolean have_mounts;
 static gint n_warnings;
@@ -184,7 +185,7 @@ add_image (VmsanContentStore *store, int fd, const char *name, GError **error)
 {
   Result result = { 0 };
 
-  vmsan_content_store_add_image_async (store, fd, name, 1000, BIG, NULL, on_result, &result);
+  vmsan_content_store_add_image_async (store, fd, name, USER, BIG, NULL, on_result, &result);
   return wait_for (&result, error);
 }
 
@@ -200,7 +201,7 @@ add_kernel (VmsanContentStore *store,
   Result result = { 0 };
 
   vmsan_content_store_add_kernel_async (store, fd, modules_fd, modules, n_modules, name, "6.1-test",
-                                        1000, NULL, on_result, &result);
+                                        USER, NULL, on_result, &result);
   return wait_for (&result, error);
 }
 
@@ -248,7 +249,7 @@ test_an_image_is_stored_under_the_hash_of_its_content (StorageFixture *f, gconst
   g_assert_cmpstr (content->name, ==, "debian");
   g_assert_cmpstr (content->format, ==, "ext4");
   g_assert_cmpuint (content->size_bytes, ==, 3 << 20);
-  g_assert_cmpuint (content->added_by, ==, 1000);
+  g_assert_cmpuint (content->added_by, ==, USER);
   g_assert_cmpuint (n_added, ==, 1);
 
   content_fd = vmsan_content_store_open_content (store, content->id, &error);
@@ -564,11 +565,19 @@ test_no_room_is_noticed_before_writing (StorageFixture *f, gconstpointer data)
 
 /* ---- Finding and removing ------------------------------------------------------------------ */
 
+/* By name, or without one the default of the user who adds everything here. */
+static VmsanContent *
+find (VmsanContentStore *store, const char *name, GError **error)
+{
+  return name != NULL ? vmsan_content_store_find (store, name, error)
+                      : vmsan_content_store_find_default (store, USER, error);
+}
+
 static void
 assert_found (VmsanContentStore *store, const char *name, const VmsanContent *expected)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (VmsanContent) found = vmsan_content_store_find (store, name, &error);
+  g_autoptr (VmsanContent) found = find (store, name, &error);
 
   g_assert_no_error (error);
   g_assert_cmpstr (found->id, ==, expected->id);
@@ -579,7 +588,7 @@ assert_not_found (VmsanContentStore *store, const char *name, int code)
 {
   g_autoptr (GError) error = NULL;
 
-  g_assert_null (vmsan_content_store_find (store, name, &error));
+  g_assert_null (find (store, name, &error));
   g_assert_error (error, VMSAN_ERROR, code);
   g_assert_true (g_utf8_validate (error->message, -1, NULL));
 }
@@ -867,6 +876,30 @@ static const VmsanModule modules[] = { { (char *) "virtio_blk", 100 },
                                        { (char *) "overlay", 4096 },
                                        { (char *) "virtio-rng", 777 } };
 
+/* Whoever may add kernels must not get one into the machines of others by adding it last. */
+static void
+test_the_default_is_roots_or_ones_own (StorageFixture *f, gconstpointer data)
+{
+  g_autoptr (VmsanContentStore) store = open_store (f, VMSAN_CONTENT_KERNEL);
+  vmsan_autofd int first = new_kernel (f, "first");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VmsanContent) users = add_kernel (store, first, -1, NULL, 0, "users", &error);
+  g_autoptr (VmsanContent) found = NULL;
+
+  g_assert_no_error (error);
+  assert_found (store, NULL, users);
+  g_assert_null (vmsan_content_store_find_default (store, USER + 1, &error));
+  g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_NOT_FOUND);
+  g_assert_nonnull (strstr (error->message, "your own"));
+  g_clear_error (&error);
+  g_assert_null (vmsan_content_store_find_default (store, 0, &error));
+  g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_NOT_FOUND);
+
+  users->added_by = 0;
+  found = vmsan_content_store_find_default (store, USER + 1, NULL);
+  g_assert_true (found == users);
+}
+
 static void
 test_a_kernel_is_its_content_and_its_modules (StorageFixture *f, gconstpointer data)
 {
@@ -1000,6 +1033,8 @@ main (int argc, char **argv)
                 test_an_entry_without_its_files_is_set_aside);
   storage_test ("/content-store/strange-names-and-double-names-do-no-harm",
                 test_strange_names_and_double_names_do_no_harm);
+  storage_test ("/content-store/the-default-is-roots-or-ones-own",
+                test_the_default_is_roots_or_ones_own);
   storage_test ("/content-store/a-kernel-is-its-content-and-its-modules",
                 test_a_kernel_is_its_content_and_its_modules);
   storage_test ("/content-store/a-bad-list-of-modules-is-refused",
