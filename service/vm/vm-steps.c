@@ -587,12 +587,3 @@ const VmsanStep *const vmsan_run_steps[] = { &runtime_step, &cgroup_step, &monit
 const VmsanStep *const vmsan_all_steps[] = {
   &directory_step, &disk_step, &runtime_step, &cgroup_step, &monitor_step, &guest_step, NULL
 };
-
-gboolean
-vmsan_step_is_known (const char *name)
-{
-  for (guint i = 0; vmsan_all_steps[i] != NULL; i++)
-    if (g_str_equal (vmsan_all_steps[i]->name, name))
-      return TRUE;
-  return FALSE;
-}

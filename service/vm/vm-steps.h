@@ -16,6 +16,3 @@ extern const VmsanStep *const vmsan_run_steps[];
 
 /* Both. The first VMSAN_N_CREATE_STEPS are the former. */
 extern const VmsanStep *const vmsan_all_steps[];
-
-/* Whether a step of this name exists; a record may name others. */
-gboolean vmsan_step_is_known (const char *name);
