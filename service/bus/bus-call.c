@@ -34,19 +34,35 @@ vmsan_bus_call_return (VmsanBusCall *call, GVariant *reply)
   call_free (call);
 }
 
+static void
+send_in_thread (GTask *task, gpointer source, gpointer reply, GCancellable *cancellable)
+{
+  g_dbus_method_invocation_return_value (g_object_ref (source), reply);
+}
+
+void
+vmsan_bus_reply_in_thread (GDBusMethodInvocation *invocation, GVariant *reply)
+{
+  g_autoptr (GTask) task = g_task_new (invocation, NULL, NULL, NULL);
+
+  g_task_set_task_data (task, g_variant_ref_sink (reply), (GDestroyNotify) g_variant_unref);
+  g_task_run_in_thread (task, send_in_thread);
+  g_object_unref (invocation);
+}
+
+void
+vmsan_bus_call_return_large (VmsanBusCall *call, GVariant *reply)
+{
+  vmsan_bus_reply_in_thread (call->invocation, reply);
+  call_free (call);
+}
+
 void
 vmsan_bus_call_return_fd (VmsanBusCall *call, GVariant *reply, int fd)
 {
   g_autoptr (GUnixFDList) fds = g_unix_fd_list_new_from_array (&fd, 1);
 
   g_dbus_method_invocation_return_value_with_unix_fd_list (call->invocation, reply, fds);
-  call_free (call);
-}
-
-void
-vmsan_bus_call_return_raw (VmsanBusCall *call, const char *signature, GByteArray *body)
-{
-  vmsan_bus_raw_replies_send (call->bus->raw_replies, call->invocation, signature, body);
   call_free (call);
 }
 

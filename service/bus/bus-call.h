@@ -53,12 +53,15 @@ void vmsan_bus_call_dispatch (VmsanBus *bus,
                               const VmsanBusMethod *method,
                               GDBusMethodInvocation *invocation);
 
-/* They end the call and free it. @reply may be NULL for a method without results. */
+/* Both end the call and free it. @reply may be NULL for a method without results. */
 void vmsan_bus_call_return (VmsanBusCall *call, GVariant *reply);
+void vmsan_bus_call_return_large (VmsanBusCall *call, GVariant *reply);
 void vmsan_bus_call_return_fd (VmsanBusCall *call, GVariant *reply, int fd);
-/* @body in wire format (bus-wire.h), (transfer full). */
-void vmsan_bus_call_return_raw (VmsanBusCall *call, const char *signature, GByteArray *body);
 void vmsan_bus_call_fail (VmsanBusCall *call, GError *error);
+
+/* Sends a reply of many values in a thread: GDBus takes about a microsecond to marshal each, and
+ * other callers need not wait for that. Ends @invocation; @reply is floating. */
+void vmsan_bus_reply_in_thread (GDBusMethodInvocation *invocation, GVariant *reply);
 
 /* For parse: remembers what perform needs. */
 void vmsan_bus_call_set_request (VmsanBusCall *call, gpointer request, GDestroyNotify free_func);

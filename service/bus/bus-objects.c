@@ -7,16 +7,11 @@
 
 #include "bus/bus-methods.h"
 #include "bus/bus-properties.h"
-#include "bus/bus-wire.h"
 #include "bus/interfaces.h"
 #include "sys/error.h"
 
 #define ROOT_PATH    "/org/vmsan"
 #define MANAGER_PATH ROOT_PATH "/Manager"
-
-/* About as much as objects take in GetManagedObjects: to grow millions of bytes is to copy them. */
-#define BYTES_OF_VM   700
-#define BYTES_OF_REST 4096
 
 /* The interface is the D-Bus specification's; GLib implements it only for objects of its own. */
 static const char object_manager_xml[] =
@@ -53,7 +48,7 @@ struct _VmsanBusObjects
   guint root_registration;
   guint manager_registration;
   Collection collections[N_COLLECTIONS];
-  GHashTable *vm_cache; /* VmsanVm → GBytes, a{sv} in wire format */
+  GHashTable *vm_cache; /* VmsanVm → VmsanBusEntries */
 };
 
 /* ---- Members of collections ---------------------------------------------------------------- */
@@ -253,47 +248,55 @@ static const GDBusInterfaceVTable manager_vtable = {
 
 /* ---- ObjectManager ------------------------------------------------------------------------- */
 
-GBytes *
-vmsan_bus_objects_get_vm_properties (VmsanBusObjects *self, VmsanVm *vm)
+/* An entry of GetManagedObjects, floating. */
+static GVariant *
+new_managed_entry (const char *path, const char *interface, GVariant *properties)
 {
-  GBytes *properties = g_hash_table_lookup (self->vm_cache, vm);
+  GVariantBuilder interfaces;
 
-  if (properties == NULL)
-    {
-      properties = vmsan_wire_new_dictionary (vmsan_bus_vm_get_properties (vm));
-      g_hash_table_insert (self->vm_cache, vm, properties);
-    }
-  return properties;
+  g_variant_builder_init (&interfaces, G_VARIANT_TYPE ("a{sa{sv}}"));
+  g_variant_builder_add (&interfaces, "{s@a{sv}}", interface, properties);
+  return g_variant_new ("{oa{sa{sv}}}", path, &interfaces);
 }
 
-/* An entry of a{oa{sa{sv}}}. Takes @path. */
 static void
-add_object (GByteArray *objects, char *path, const char *interface, GBytes *properties)
+entries_free (VmsanBusEntries *entries)
+{
+  g_variant_unref (entries->listed);
+  g_variant_unref (entries->managed);
+  g_free (entries);
+}
+
+const VmsanBusEntries *
+vmsan_bus_objects_get_vm_entries (VmsanBusObjects *self, VmsanVm *vm)
+{
+  VmsanBusEntries *entries = g_hash_table_lookup (self->vm_cache, vm);
+  g_autoptr (GVariant) properties = NULL;
+  g_autofree char *path = NULL;
+
+  if (entries != NULL)
+    return entries;
+  path = vmsan_bus_vm_path (vmsan_vm_get_record (vm)->id);
+  properties = g_variant_ref_sink (vmsan_bus_vm_get_properties (vm));
+  entries = g_new0 (VmsanBusEntries, 1);
+  entries->listed = g_variant_ref_sink (g_variant_new ("{o@a{sv}}", path, properties));
+  entries->managed = g_variant_ref_sink (new_managed_entry (path, "org.vmsan.VM", properties));
+  g_hash_table_insert (self->vm_cache, vm, entries);
+  return entries;
+}
+
+static void
+add_object (GVariantBuilder *objects, char *path, const char *interface, GVariant *properties)
 {
   g_autofree char *owned_path = path;
-  guint interfaces;
 
-  vmsan_wire_align (objects);
-  vmsan_wire_append_string (objects, path);
-  interfaces = vmsan_wire_begin_array (objects);
-  vmsan_wire_append_string (objects, interface);
-  vmsan_wire_append_dictionary (objects, properties);
-  vmsan_wire_end_array (objects, interfaces);
-}
-
-/* The same for what is not cached. */
-static void
-add_uncached (GByteArray *objects, char *path, const char *interface, GVariant *properties)
-{
-  g_autoptr (GBytes) wire = vmsan_wire_new_dictionary (properties);
-
-  add_object (objects, path, interface, wire);
+  g_variant_builder_add_value (objects, new_managed_entry (path, interface, properties));
 }
 
 typedef struct
 {
   VmsanBusObjects *self;
-  GByteArray *objects;
+  GVariantBuilder builder;
 } Managed;
 
 static gboolean
@@ -301,8 +304,8 @@ add_managed_vm (VmsanVm *vm, gpointer user_data)
 {
   Managed *managed = user_data;
 
-  add_object (managed->objects, vmsan_bus_vm_path (vmsan_vm_get_record (vm)->id), "org.vmsan.VM",
-              vmsan_bus_objects_get_vm_properties (managed->self, vm));
+  g_variant_builder_add_value (&managed->builder,
+                               vmsan_bus_objects_get_vm_entries (managed->self, vm)->managed);
   return TRUE;
 }
 
@@ -320,30 +323,28 @@ on_root_call (GDBusConnection *connection,
   VmsanVmManager *manager = self->bus->manager;
   g_autoptr (GPtrArray) images = vmsan_content_store_list (vmsan_vm_manager_get_images (manager));
   g_autoptr (GPtrArray) kernels = vmsan_content_store_list (vmsan_vm_manager_get_kernels (manager));
-  Managed managed = { self,
-                      g_byte_array_sized_new (vmsan_vm_manager_get_n_vms (manager) * BYTES_OF_VM +
-                                              BYTES_OF_REST) };
-  guint begin = vmsan_wire_begin_array (managed.objects);
+  Managed managed = { .self = self };
 
-  add_uncached (managed.objects, g_strdup (MANAGER_PATH), "org.vmsan.Manager",
-                vmsan_bus_manager_get_properties (manager));
+  g_variant_builder_init (&managed.builder, G_VARIANT_TYPE ("a{oa{sa{sv}}}"));
+  add_object (&managed.builder, g_strdup (MANAGER_PATH), "org.vmsan.Manager",
+              vmsan_bus_manager_get_properties (manager));
   for (guint i = 0; i < images->len; i++)
     {
       VmsanContent *image = g_ptr_array_index (images, i);
 
-      add_uncached (managed.objects, vmsan_bus_image_path (image->id), "org.vmsan.Image",
-                    vmsan_bus_image_get_properties (image));
+      add_object (&managed.builder, vmsan_bus_image_path (image->id), "org.vmsan.Image",
+                  vmsan_bus_image_get_properties (image));
     }
   for (guint i = 0; i < kernels->len; i++)
     {
       VmsanContent *kernel = g_ptr_array_index (kernels, i);
 
-      add_uncached (managed.objects, vmsan_bus_kernel_path (kernel->id), "org.vmsan.Kernel",
-                    vmsan_bus_kernel_get_properties (kernel));
+      add_object (&managed.builder, vmsan_bus_kernel_path (kernel->id), "org.vmsan.Kernel",
+                  vmsan_bus_kernel_get_properties (kernel));
     }
   vmsan_vm_manager_visit (manager, NULL, add_managed_vm, &managed);
-  vmsan_wire_end_array (managed.objects, begin);
-  vmsan_bus_raw_replies_send (self->bus->raw_replies, invocation, "a{oa{sa{sv}}}", managed.objects);
+  vmsan_bus_reply_in_thread (invocation, g_variant_new ("(@a{oa{sa{sv}}})",
+                                                        g_variant_builder_end (&managed.builder)));
 }
 
 static const GDBusInterfaceVTable root_vtable = { on_root_call, NULL, NULL, { 0 } };
@@ -521,7 +522,7 @@ vmsan_bus_objects_new (VmsanBus *bus, GError **error)
 
   self->bus = bus;
   self->object_manager = g_dbus_node_info_new_for_xml (object_manager_xml, NULL);
-  self->vm_cache = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_bytes_unref);
+  self->vm_cache = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) entries_free);
   follow (self);
   if (!register_all (self, error))
     {

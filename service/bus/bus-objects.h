@@ -11,6 +11,12 @@
 VmsanBusObjects *vmsan_bus_objects_new (VmsanBus *bus, GError **error);
 void vmsan_bus_objects_free (VmsanBusObjects *self);
 
-/* Properties of org.vmsan.VM as a{sv} in wire format (bus-wire.h), cached until they change.
- * (transfer none) */
-GBytes *vmsan_bus_objects_get_vm_properties (VmsanBusObjects *self, VmsanVm *vm);
+/* A machine as an entry of each listing, kept until its properties change. */
+typedef struct
+{
+  GVariant *listed;  /* {oa{sv}}, of ListVMs */
+  GVariant *managed; /* {oa{sa{sv}}}, of GetManagedObjects */
+} VmsanBusEntries;
+
+/* (transfer none) */
+const VmsanBusEntries *vmsan_bus_objects_get_vm_entries (VmsanBusObjects *self, VmsanVm *vm);

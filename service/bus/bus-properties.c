@@ -155,6 +155,24 @@ get_one (const Property *properties, gconstpointer object, const char *name)
   return NULL;
 }
 
+/* The name as a value, made once: thousands of machines hold the same ones. */
+static GVariant *
+shared_name (const char *name)
+{
+  static GHashTable *names; /* static string → GVariant */
+  GVariant *value;
+
+  if (names == NULL)
+    names = g_hash_table_new (NULL, NULL);
+  value = g_hash_table_lookup (names, name);
+  if (value == NULL)
+    {
+      value = g_variant_ref_sink (g_variant_new_string (name));
+      g_hash_table_insert (names, (gpointer) name, value);
+    }
+  return value;
+}
+
 static GVariant *
 get_all (const Property *properties, gconstpointer object, gboolean only_changing)
 {
@@ -163,7 +181,9 @@ get_all (const Property *properties, gconstpointer object, gboolean only_changin
   g_variant_builder_init (&all, G_VARIANT_TYPE_VARDICT);
   for (; properties->name != NULL; properties++)
     if (!only_changing || properties->changing)
-      g_variant_builder_add (&all, "{sv}", properties->name, properties->get (object));
+      g_variant_builder_add_value (&all, g_variant_new_dict_entry (shared_name (properties->name),
+                                                                   g_variant_new_variant (
+                                                                       properties->get (object))));
   return g_variant_builder_end (&all);
 }
 

@@ -14,7 +14,6 @@ vmsan_bus_new (GDBusConnection *connection, VmsanVmManager *manager, GError **er
   self->manager = g_object_ref (manager);
   self->authority = vmsan_bus_authority_new ();
   self->callers = vmsan_bus_callers_new (connection);
-  self->raw_replies = vmsan_bus_raw_replies_new (connection);
   self->hooks = vmsan_bus_hooks_new (self);
   self->objects = vmsan_bus_objects_new (self, error);
   return self->objects != NULL ? g_steal_pointer (&self) : NULL;
@@ -25,7 +24,6 @@ vmsan_bus_free (VmsanBus *self)
 {
   g_clear_pointer (&self->objects, vmsan_bus_objects_free);
   g_clear_pointer (&self->hooks, vmsan_bus_hooks_free);
-  g_clear_pointer (&self->raw_replies, vmsan_bus_raw_replies_free);
   g_clear_object (&self->callers);
   g_clear_object (&self->authority);
   g_clear_object (&self->manager);

@@ -6,7 +6,6 @@
 
 #include "bus/bus-authority.h"
 #include "bus/bus-callers.h"
-#include "bus/bus-raw-replies.h"
 #include "vm/vm-manager.h"
 
 #include <gio/gio.h>
@@ -21,7 +20,6 @@ typedef struct
   VmsanVmManager *manager;
   VmsanBusAuthority *authority;
   VmsanBusCallers *callers;
-  VmsanBusRawReplies *raw_replies;
   VmsanBusObjects *objects;
   VmsanBusHooks *hooks;
 } VmsanBus;

@@ -5,7 +5,6 @@
 #include "bus/bus-methods.h"
 #include "bus/bus-objects.h"
 #include "bus/bus-properties.h"
-#include "bus/bus-wire.h"
 #include "sys/error.h"
 #include "vm/options.h"
 
@@ -84,9 +83,6 @@ vmsan_bus_get_vm (VmsanBusCall *call)
 #define MAX_PAGE     4096
 #define DEFAULT_PAGE 1024
 
-/* About as much as a machine takes in a page: to grow millions of bytes is to copy them. */
-#define BYTES_OF_VM 640
-
 static const VmsanOption list_options[] = {
   { "owner", "u" }, { "state", "s" }, { "after", "s" }, { "limit", "u" }, { NULL, NULL },
 };
@@ -101,7 +97,7 @@ typedef struct
   VmsanVmState state;
   guint limit;
   guint count;
-  GByteArray *vms; /* wire format */
+  GVariantBuilder vms;
   const char *last;
   gboolean more;
 } Page;
@@ -110,7 +106,6 @@ static void
 page_free (Page *page)
 {
   g_variant_unref (page->options);
-  g_clear_pointer (&page->vms, g_byte_array_unref);
   g_free (page);
 }
 
@@ -154,7 +149,6 @@ add_to_page (VmsanVm *vm, gpointer user_data)
 {
   Page *page = user_data;
   const VmsanVmRecord *record = vmsan_vm_get_record (vm);
-  g_autofree char *path = NULL;
 
   if ((page->by_owner && record->owner != page->owner) ||
       (page->by_state && record->state != page->state))
@@ -164,11 +158,8 @@ add_to_page (VmsanVm *vm, gpointer user_data)
       page->more = TRUE;
       return FALSE;
     }
-  path = vmsan_bus_vm_path (record->id);
-  vmsan_wire_align (page->vms);
-  vmsan_wire_append_string (page->vms, path);
-  vmsan_wire_append_dictionary (page->vms,
-                                vmsan_bus_objects_get_vm_properties (page->call->bus->objects, vm));
+  g_variant_builder_add_value (
+      &page->vms, vmsan_bus_objects_get_vm_entries (page->call->bus->objects, vm)->listed);
   page->last = record->id;
   page->count++;
   return TRUE;
@@ -178,14 +169,11 @@ void
 vmsan_bus_list_vms (VmsanBusCall *call)
 {
   Page *page = call->request;
-  guint most = MIN (page->limit, vmsan_vm_manager_get_n_vms (call->bus->manager));
-  guint begin;
 
-  page->vms = g_byte_array_sized_new (most * BYTES_OF_VM);
-  begin = vmsan_wire_begin_array (page->vms);
+  g_variant_builder_init (&page->vms, G_VARIANT_TYPE ("a{oa{sv}}"));
   vmsan_vm_manager_visit (call->bus->manager, vmsan_options_get_text (page->options, "after", NULL),
                           add_to_page, page);
-  vmsan_wire_end_array (page->vms, begin);
-  vmsan_wire_append_string (page->vms, page->more ? page->last : "");
-  vmsan_bus_call_return_raw (call, "a{oa{sv}}s", g_steal_pointer (&page->vms));
+  vmsan_bus_call_return_large (call,
+                               g_variant_new ("(@a{oa{sv}}s)", g_variant_builder_end (&page->vms),
+                                              page->more ? page->last : ""));
 }

@@ -2,114 +2,105 @@
 
 /* ready-service NAME FILE…
  *
- * The bare service: owns NAME, and answers each call with a reply that was saved by "bus-timer
- * --save", the one of FILE number N for a call to the object /N. Prints a line when it is ready. It
- * neither looks at arguments nor makes anything, so it is as fast as a service on this bus can be.
- */
+ * The bare service: owns NAME, and answers method Get of interface NAME on object /N with the reply
+ * that was saved by "bus-timer --save" in FILE number N. Prints a line when it is ready. It looks
+ * at nothing and makes nothing: the values are ready, and GDBus only has to send them. */
 
-#include "raw-bus.h"
-
+#include <gio/gio.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-typedef struct
-{
-  char *data;
-  gsize size;
-  const char *body;
-  guint32 body_size;
-  char *signature;
-} Reply;
 
 static void
-load (Reply *reply, const char *path)
+check (gboolean ok, GError *error)
 {
+  if (ok)
+    return;
+  fprintf (stderr, "ready-service: %s\n", error->message);
+  exit (1);
+}
+
+static void
+on_call (GDBusConnection *connection,
+         const char *sender,
+         const char *path,
+         const char *interface,
+         const char *method,
+         GVariant *parameters,
+         GDBusMethodInvocation *invocation,
+         gpointer reply)
+{
+  g_dbus_method_invocation_return_value (invocation, reply);
+}
+
+/* A node with the one method, which returns values of the types in @reply. */
+static GDBusNodeInfo *
+describe (const char *interface, GVariant *reply)
+{
+  g_autoptr (GString) xml = g_string_new (NULL);
   g_autoptr (GError) error = NULL;
+  GDBusNodeInfo *node;
+
+  g_string_append_printf (xml, "<node><interface name='%s'><method name='Get'>", interface);
+  for (gsize i = 0; i < g_variant_n_children (reply); i++)
+    {
+      g_autoptr (GVariant) value = g_variant_get_child_value (reply, i);
+
+      g_string_append_printf (xml, "<arg type='%s' direction='out'/>",
+                              g_variant_get_type_string (value));
+    }
+  g_string_append (xml, "</method></interface></node>");
+  node = g_dbus_node_info_new_for_xml (xml->str, &error);
+  check (node != NULL, error);
+  return node;
+}
+
+static void
+export_reply (GDBusConnection *connection, const char *name, int number, const char *file)
+{
+  static const GDBusInterfaceVTable vtable = { on_call, NULL, NULL, { 0 } };
+  g_autofree char *path = g_strdup_printf ("/%d", number);
+  g_autofree char *data = NULL;
   g_autoptr (GDBusMessage) message = NULL;
+  g_autoptr (GDBusNodeInfo) node = NULL;
+  g_autoptr (GError) error = NULL;
+  GVariant *reply;
+  gsize size;
 
-  if (!g_file_get_contents (path, &reply->data, &reply->size, &error))
-    die ("%s", error->message);
-  message = g_dbus_message_new_from_blob ((guchar *) reply->data, reply->size,
-                                          G_DBUS_CAPABILITY_FLAGS_NONE, &error);
-  if (message == NULL)
-    die ("%s: %s", path, error->message);
-  reply->signature = g_strdup (g_dbus_message_get_signature (message));
-  memcpy (&reply->body_size, reply->data + 4, 4);
-  reply->body = reply->data + reply->size - reply->body_size;
+  check (g_file_get_contents (file, &data, &size, &error), error);
+  message =
+      g_dbus_message_new_from_blob ((guchar *) data, size, G_DBUS_CAPABILITY_FLAGS_NONE, &error);
+  check (message != NULL, error);
+  reply = g_variant_ref (g_dbus_message_get_body (message));
+  node = describe (name, reply);
+  check (g_dbus_connection_register_object (connection, path, node->interfaces[0], &vtable, reply,
+                                            (GDestroyNotify) g_variant_unref, &error) != 0,
+         error);
 }
 
 static void
-append_padding (GByteArray *bytes)
+on_name_acquired (GDBusConnection *connection, const char *name, gpointer data)
 {
-  static const guint8 zeroes[8];
-
-  g_byte_array_append (bytes, zeroes, (8 - bytes->len % 8) % 8);
-}
-
-static void
-append_u32 (GByteArray *bytes, guint32 value)
-{
-  g_byte_array_append (bytes, (guint8 *) &value, 4);
-}
-
-/* The header of a method return (D-Bus specification, "Message Format"). */
-static GByteArray *
-make_header (const Reply *reply, guint32 serial, guint32 reply_to, const char *destination)
-{
-  GByteArray *header = g_byte_array_new ();
-  const guint8 signature_size = strlen (reply->signature);
-  guint32 fields_size;
-
-  g_byte_array_append (header, (const guint8 *) "l\2\1\1", 4);
-  append_u32 (header, reply->body_size);
-  append_u32 (header, serial);
-  append_u32 (header, 0);
-  g_byte_array_append (header, (const guint8 *) "\5\1u", 4);
-  append_u32 (header, reply_to);
-  g_byte_array_append (header, (const guint8 *) "\6\1s", 4);
-  append_u32 (header, strlen (destination));
-  g_byte_array_append (header, (const guint8 *) destination, strlen (destination) + 1);
-  append_padding (header);
-  g_byte_array_append (header, (const guint8 *) "\10\1g", 4);
-  g_byte_array_append (header, &signature_size, 1);
-  g_byte_array_append (header, (const guint8 *) reply->signature, signature_size + 1);
-  fields_size = header->len - 16;
-  memcpy (header->data + 12, &fields_size, 4);
-  append_padding (header);
-  return header;
+  puts ("ready");
+  fflush (stdout);
 }
 
 int
 main (int argc, char **argv)
 {
-  g_autofree Reply *replies = g_new0 (Reply, MAX (argc, 3) - 2);
-  guint32 serial = 1000;
-  RawBus bus;
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  g_autoptr (GDBusConnection) connection = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (argc < 3)
-    die ("Usage: ready-service NAME FILE…");
-  for (int i = 2; i < argc; i++)
-    load (&replies[i - 2], argv[i]);
-  raw_bus_open (&bus);
-  raw_bus_own_name (&bus, argv[1]);
-  puts ("ready");
-  fflush (stdout);
-
-  for (;;)
     {
-      g_autoptr (GDBusMessage) call = NULL;
-      g_autoptr (GByteArray) header = NULL;
-      const Reply *reply;
-
-      raw_bus_read (&bus);
-      call = g_dbus_message_new_from_blob (bus.message->data, bus.message->len,
-                                           G_DBUS_CAPABILITY_FLAGS_UNIX_FD_PASSING, NULL);
-      if (call == NULL || g_dbus_message_get_message_type (call) != G_DBUS_MESSAGE_TYPE_METHOD_CALL)
-        continue;
-      reply = &replies[CLAMP (atoi (g_dbus_message_get_path (call) + 1), 0, argc - 3)];
-      header = make_header (reply, ++serial, g_dbus_message_get_serial (call),
-                            g_dbus_message_get_sender (call));
-      raw_bus_write (&bus, header->data, header->len, reply->body, reply->body_size);
+      fputs ("Usage: ready-service NAME FILE…\n", stderr);
+      return 2;
     }
+  connection = g_bus_get_sync (G_BUS_TYPE_SYSTEM, NULL, &error);
+  check (connection != NULL, error);
+  for (int i = 2; i < argc; i++)
+    export_reply (connection, argv[1], i - 2, argv[i]);
+  g_bus_own_name_on_connection (connection, argv[1], G_BUS_NAME_OWNER_FLAGS_NONE, on_name_acquired,
+                                NULL, NULL, NULL);
+  g_main_loop_run (loop);
 }
