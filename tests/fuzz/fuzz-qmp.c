@@ -7,6 +7,7 @@
  * bounded number of inputs from well-formed messages, the same for the same seed:
  * "fuzz-qmp SEED FIRST" goes on from there. */
 
+#include "sanitizer-options.h"
 #include "sys/fd.h"
 #include "vmm/qemu/qmp-message.h"
 #include "vmm/qemu/qmp.h"

@@ -4,6 +4,7 @@
  * CreateVM, and is the same when it was written and read once more. */
 
 #include "fuzz-input.h"
+#include "sanitizer-options.h"
 #include "vm/vm-record.h"
 
 #define ID       "abcdefghijkl"
