@@ -42,10 +42,20 @@ AgentFrameStatus agent_frame_reader_read (AgentFrameReader *reader, int stream, 
 #define AGENT_OUTPUT_SIZE    (2 * (VMSAN_FRAME_PAYLOAD_MAX + sizeof (VmsanFrameHeader)) + 2048)
 #define AGENT_OUTPUT_RESERVE 2048
 
+/* For much output: many frames at once. */
+#define AGENT_PIPE_SIZE (1u << 20)
+
+/* What is to be written: first the bytes, then what is in the pipes, which are the output's own. */
 typedef struct
 {
   size_t start;
   size_t used;
+  size_t passing; /* all in the frame pipe: its header is written or the end of the bytes */
+  size_t held;    /* all in the held pipe: to become frames of held_type */
+  uint8_t held_type;
+  bool has_pipes;
+  int held_pipe[2];
+  int frame_pipe[2];
   uint8_t bytes[AGENT_OUTPUT_SIZE];
 } AgentOutput;
 
@@ -59,6 +69,13 @@ size_t agent_output_room (const AgentOutput *output);
 
 /* Reads at most @max bytes from @fd and queues them as one frame of @type. Returns like read(2). */
 ssize_t agent_output_fill (AgentOutput *output, uint8_t type, int fd, size_t max);
+
+/* The same for a pipe @fd and a serial port, and for as many frames as it takes: the kernel moves
+ * the pages, nothing is copied. EAGAIN also when it cannot be done. Until all is flushed no other
+ * frame can be queued. */
+ssize_t agent_output_pass (AgentOutput *output, uint8_t type, int fd, size_t max);
+
+bool agent_output_is_pending (const AgentOutput *output);
 
 /* Writes what the stream takes. 1: all is written; 0: some is left; -1: the other end is gone. */
 int agent_output_flush (AgentOutput *output, int stream);

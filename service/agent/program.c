@@ -16,9 +16,6 @@
 
 #include <linux/close_range.h>
 
-/* Several frames: the program writes on while one is sent, without a switch for each. */
-#define OUTPUT_PIPE_SIZE (256 << 10)
-
 /* The steps of the child that can fail, sent to the parent with errno. */
 typedef enum
 {
@@ -237,9 +234,6 @@ open_pipes (AgentProgram *program, int theirs[3], AgentExecFailure *failure)
       /* Only our end: programs do not expect EAGAIN. */
       if (fcntl (*ours[i], F_SETFL, O_NONBLOCK) < 0)
         return fail (failure, VMSAN_EXEC_NO_RESOURCES, "a pipe could not be set up");
-      /* Refused to somebody who has many pipes; the default does as well. */
-      if (i > 0)
-        fcntl (*ours[i], F_SETPIPE_SZ, OUTPUT_PIPE_SIZE);
     }
   return true;
 }

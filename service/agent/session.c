@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -28,6 +29,7 @@
 #define NO_LIMIT        SIZE_MAX
 #define TIMEOUT_MAX_MS  (UINT64_MAX / 2)
 #define FRAMES_AT_ONCE  32
+#define MUCH_OUTPUT     (16 << 10) /* in one piece */
 
 typedef enum
 {
@@ -68,6 +70,7 @@ typedef struct
   uint64_t hangup_kill_at_ms;
   uint64_t linger_until_ms;
   size_t limits[2]; /* how much of stdout and stderr may still be taken */
+  bool much[2];     /* they come in large pieces */
   bool told[2];     /* their ends were sent */
   bool deaf;        /* what the host still sends is left to whoever reads the stream next */
   unsigned turn;    /* which of the two comes first */
@@ -375,18 +378,48 @@ grant_credit (Session *session)
   session->input.consumed = 0;
 }
 
+/* With each switch between program and session caches are lost. So the program may fill a large
+ * pipe, and the session does not interrupt it at each of its writes. If that is refused, to
+ * somebody who has many pipes for instance, it is only slower. */
+static void
+prepare_for_much (int fd)
+{
+  const struct sched_param no_priority = { 0 };
+
+  fcntl (fd, F_SETPIPE_SZ, AGENT_PIPE_SIZE);
+  sched_setscheduler (0, SCHED_BATCH, &no_priority);
+}
+
+/* Small pieces are copied, which takes fewer calls; large ones are passed on. */
+static ssize_t
+take_output (Session *session, unsigned which, int fd)
+{
+  static const uint8_t types[2] = { VMSAN_FRAME_STDOUT, VMSAN_FRAME_STDERR };
+  const bool passes = session->much[which] && !session->is_socket && session->program.terminal < 0;
+  const size_t limit = session->limits[which];
+  ssize_t n = -1;
+
+  if (passes)
+    n = agent_output_pass (&session->output, types[which], fd, limit);
+  if (n < 0)
+    n = agent_output_fill (&session->output, types[which], fd, limit);
+  if (n >= MUCH_OUTPUT && !session->much[which])
+    prepare_for_much (fd);
+  session->much[which] = n >= MUCH_OUTPUT;
+  return n;
+}
+
 /* Takes what stdout (0) or stderr (1) has to say, as far as there is room. */
 static void
 read_output (Session *session, unsigned which)
 {
-  static const uint8_t types[2] = { VMSAN_FRAME_STDOUT, VMSAN_FRAME_STDERR };
   int *fd = which == 0 ? &session->program.stdout_fd : &session->program.stderr_fd;
   size_t *limit = &session->limits[which];
   ssize_t n;
 
   if (*fd < 0 || agent_output_room (&session->output) < VMSAN_FRAME_PAYLOAD_MAX / 4)
     return;
-  n = *limit > 0 ? agent_output_fill (&session->output, types[which], *fd, *limit) : 0;
+  n = *limit > 0 ? take_output (session, which, *fd) : 0;
   if (n > 0 && *limit != NO_LIMIT)
     *limit -= (size_t) n;
   if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) ||
@@ -435,11 +468,13 @@ static void
 advance_running (Session *session)
 {
   write_input (session);
+  /* First: after output that is passed on nothing else can be queued. */
+  grant_credit (session);
+  announce_ends (session);
   session->turn ^= 1;
   read_output (session, session->turn);
   read_output (session, session->turn ^ 1);
   announce_ends (session);
-  grant_credit (session);
   if (!session->ended || session->killing || !session->told[0] || !session->told[1])
     return;
   if (agent_output_frame (&session->output, VMSAN_FRAME_EXITED, &session->exited,
@@ -556,7 +591,7 @@ wait_for_events (Session *session, struct pollfd polls[N_POLLS])
 
   if (!session->deaf || session->linger_until_ms != 0)
     stream_events |= POLLIN;
-  if (session->output.used > 0)
+  if (agent_output_is_pending (&session->output))
     stream_events |= POLLOUT;
   polls[POLL_SIGNALS] = (struct pollfd){ session->signal_fd, POLLIN, 0 };
   polls[POLL_STREAM] = (struct pollfd){ gone ? -1 : session->stream, stream_events, 0 };

@@ -247,6 +247,14 @@ def test_output_that_is_not_read_stops_the_program_only(guest):
     guest.await_free(2)
 
 
+def test_much_output_of_both_streams_comes_whole(guest):
+    result = guest.run(["sh", "-c", "yes 0123456789 | head -c 5000001 & "
+                        "yes abcdefghi | head -c 3000007 >&2; wait; echo end; echo end >&2"])
+    assert result.stdout == (b"0123456789\n" * 500000)[:5000001] + b"end\n"
+    assert result.stderr == (b"abcdefghi\n" * 300001)[:3000007] + b"end\n"
+    assert result.code == 0
+
+
 def test_a_memory_hog_dies_and_the_agent_answers(guest):
     result = guest.run(["sh", "-c", "tail /dev/zero"])
     assert result.signal == 9 or result.code == 137
