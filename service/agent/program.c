@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +17,12 @@
 
 #include <linux/close_range.h>
 
-/* The steps of the child that can fail, sent to the parent with errno. */
+#define CHILD_STACK_SIZE (64 << 10)
+
+/* The steps of the child that can fail, reported to the parent with errno. */
 typedef enum
 {
+  STEP_NONE, /* the program runs */
   STEP_SETUP,
   STEP_USER,
   STEP_DIRECTORY,
@@ -41,7 +45,7 @@ typedef struct
   const char *cwd_or_root; /* is tried; "/" will do */
   int fds[3];
   int terminal;
-  int report_fd;
+  ChildReport report; /* the memory is shared until the program runs */
 } ChildSpec;
 
 void
@@ -61,13 +65,10 @@ agent_program_close (int *fd)
 /* ---- In the child -------------------------------------------------------------------------- */
 
 static void
-reset_signals (void)
+unblock_signals (void)
 {
-  struct sigaction action = { .sa_handler = SIG_DFL };
   sigset_t none;
 
-  for (int i = 1; i < NSIG; i++)
-    sigaction (i, &action, NULL);
   sigemptyset (&none);
   sigprocmask (SIG_SETMASK, &none, NULL);
 }
@@ -152,19 +153,18 @@ exec_program (const ChildSpec *spec)
 }
 
 static void
-fail_child (const ChildSpec *spec, Step step, int error)
+fail_child (ChildSpec *spec, Step step, int error)
 {
-  const ChildReport report = { step, error };
-
-  /* If the parent is gone too there is nobody to tell. */
-  if (write (spec->report_fd, &report, sizeof report) != sizeof report)
-    _exit (126);
+  spec->report = (ChildReport){ step, error };
   _exit (127);
 }
 
-static void
-run_child (const ChildSpec *spec)
+/* Shares the session's memory, so it changes nothing but its stack and the report. */
+static int
+run_child (void *data)
 {
+  ChildSpec *spec = data;
+
   if (!take_stdio (spec))
     fail_child (spec, STEP_SETUP, errno);
   umask (022);
@@ -175,10 +175,11 @@ run_child (const ChildSpec *spec)
     fail_child (spec, STEP_DIRECTORY, errno);
   if (spec->cwd == NULL && chdir (spec->cwd_or_root) < 0 && chdir ("/") < 0)
     fail_child (spec, STEP_DIRECTORY, errno);
-  reset_signals ();
+  unblock_signals ();
   /* All are so already; a descriptor that slipped through could speak for the session. */
   close_range (3, ~0U, CLOSE_RANGE_CLOEXEC);
   fail_child (spec, STEP_EXEC, exec_program (spec));
+  return 127;
 }
 
 /* ---- In the session ------------------------------------------------------------------------ */
@@ -277,43 +278,35 @@ explain (const ChildReport *report,
                                 program);
       return agent_error_set_errno (&failure->error, "cannot run “%.300s”", program);
     case STEP_SETUP:
+    case STEP_NONE:
     default:
       failure->code = VMSAN_EXEC_NO_RESOURCES;
       return agent_error_set_errno (&failure->error, "cannot set up “%.300s”", program);
     }
 }
 
-/* Forks and waits until the program runs, which is when the report pipe closes by exec. */
+/* Returns when the program runs, or could not. A fork would copy what exec throws away, and that is
+ * most of its cost. */
 static bool
 spawn (AgentProgram *program, ChildSpec *spec, AgentExecFailure *failure)
 {
-  ChildReport report;
-  int ends[2];
-  ssize_t n;
+  char *stack = malloc (CHILD_STACK_SIZE);
 
-  if (pipe2 (ends, O_CLOEXEC) < 0)
-    return fail (failure, VMSAN_EXEC_NO_RESOURCES, "a pipe could not be made");
-  spec->report_fd = ends[1];
-  program->pid = fork ();
-  if (program->pid == 0)
-    run_child (spec);
-  close (ends[1]);
+  program->pid = stack != NULL ? clone (run_child, stack + CHILD_STACK_SIZE,
+                                        CLONE_VM | CLONE_VFORK | SIGCHLD, spec)
+                               : -1;
+  free (stack);
   if (program->pid < 0)
     {
-      close (ends[0]);
       program->pid = 0;
       return fail (failure, VMSAN_EXEC_NO_RESOURCES, "a process could not be made");
     }
-  do
-    n = read (ends[0], &report, sizeof report);
-  while (n < 0 && errno == EINTR);
-  close (ends[0]);
-  if (n != (ssize_t) sizeof report)
+  if (spec->report.step == STEP_NONE)
     return true;
   while (waitpid (program->pid, NULL, 0) < 0 && errno == EINTR)
     ;
   program->pid = 0;
-  return explain (&report, spec->request, spec->user, spec->cwd, failure);
+  return explain (&spec->report, spec->request, spec->user, spec->cwd, failure);
 }
 
 bool

@@ -623,6 +623,17 @@ serve (Session *session)
     }
 }
 
+/* The program gets the usual actions, and so that it need not set them, the session has them: what
+ * must not end it is blocked. */
+static void
+reset_signals (void)
+{
+  const struct sigaction action = { .sa_handler = SIG_DFL };
+
+  for (int i = 1; i < NSIG; i++)
+    sigaction (i, &action, NULL);
+}
+
 static bool
 set_up (Session *session)
 {
@@ -638,8 +649,10 @@ set_up (Session *session)
   sigaddset (&signals, SIGPIPE);
   sigaddset (&signals, SIGTTOU);
   session->proc_fd = open ("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return session->signal_fd >= 0 && sigprocmask (SIG_BLOCK, &signals, NULL) == 0 &&
-         prctl (PR_SET_CHILD_SUBREAPER, 1) == 0 && prctl (PR_SET_PDEATHSIG, SIGHUP) == 0;
+  if (session->signal_fd < 0 || sigprocmask (SIG_BLOCK, &signals, NULL) < 0)
+    return false;
+  reset_signals ();
+  return prctl (PR_SET_CHILD_SUBREAPER, 1) == 0 && prctl (PR_SET_PDEATHSIG, SIGHUP) == 0;
 }
 
 int
