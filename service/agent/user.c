@@ -208,16 +208,20 @@ read_image_file (const char *path)
   /* Opening a FIFO for reading would wait for a writer. */
   const int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   char *content = NULL;
-  size_t used = 0;
+  size_t size = 0, used = 0;
   struct stat stat;
 
   if (fd < 0)
     return NULL;
+  /* Not more than it needs: large pieces of memory are mapped and unmapped each time. */
   if (fstat (fd, &stat) == 0 && S_ISREG (stat.st_mode))
-    content = malloc (FILE_MAX + 1);
-  while (content != NULL && used < FILE_MAX)
     {
-      const ssize_t n = read (fd, content + used, FILE_MAX - used);
+      size = stat.st_size < (off_t) FILE_MAX ? (size_t) stat.st_size : FILE_MAX;
+      content = malloc (size + 1);
+    }
+  while (content != NULL && used < size)
+    {
+      const ssize_t n = read (fd, content + used, size - used);
 
       if (n < 0 && errno == EINTR)
         continue;
