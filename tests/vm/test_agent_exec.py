@@ -139,7 +139,7 @@ def test_a_terminal_is_one(guest):
     pid = session.start(["sh", "-c", "tty; stty size; test -t 2 && echo err; read line; "
                          "stty size; echo got $line; kill -INT $$"], tty=(33, 101))
     assert pid
-    while b"err" not in session.result.stdout:
+    while b"err\r\n" not in session.result.stdout:
         session.take_frame()
     session.stream.send_frame(protocol.WINDOW_SIZE, struct.pack("<HH", 44, 99))
     session.write(b"words\n")
