@@ -166,7 +166,8 @@ vmsan_run_result_free (VmsanRunResult *self)
   g_free (self);
 }
 
-/* Ends the session with @error or the result; what is left in the guest is hung up. */
+/* Ends the session with @error or the result; what is left in the guest is hung up. Sources hold
+ * the task; destroying them on the way out lets it go. */
 static void
 finish (GTask *task, GError *error)
 {
@@ -346,14 +347,6 @@ on_cancelled (GCancellable *cancellable, gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* Each source holds the task until finish(). */
-static void
-attach (GSource *source, GSourceFunc callback, GTask *task)
-{
-  g_source_set_callback (source, callback, g_object_ref (task), g_object_unref);
-  g_source_attach (source, g_task_get_context (task));
-}
-
 void
 vmsan_agent_run_async (int fd,
                        const VmsanExecRequest *request,
@@ -379,17 +372,17 @@ vmsan_agent_run_async (int fd,
       return;
     }
   self->readable = g_unix_fd_source_new (fd, G_IO_IN);
-  attach (self->readable, G_SOURCE_FUNC (on_readable), task);
+  g_task_attach_source (task, self->readable, G_SOURCE_FUNC (on_readable));
   /* One that no timer can hold, of 49 days, is none. */
   if (request->timeout_ms > 0 && request->timeout_ms < G_MAXUINT - TIMEOUT_GRACE_MS)
     {
       self->deadline = g_timeout_source_new (request->timeout_ms + TIMEOUT_GRACE_MS);
-      attach (self->deadline, on_deadline, task);
+      g_task_attach_source (task, self->deadline, on_deadline);
     }
   if (cancellable != NULL)
     {
       self->cancelled = g_cancellable_source_new (cancellable);
-      attach (self->cancelled, G_SOURCE_FUNC (on_cancelled), task);
+      g_task_attach_source (task, self->cancelled, G_SOURCE_FUNC (on_cancelled));
     }
 }
 

@@ -163,13 +163,6 @@ on_cancelled (GCancellable *cancellable, gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-static void
-attach (GSource *source, GSourceFunc callback, GTask *task)
-{
-  g_source_set_callback (source, callback, g_object_ref (task), g_object_unref);
-  g_source_attach (source, g_task_get_context (task));
-}
-
 void
 vmsan_agent_handshake_async (int fd,
                              guint16 kind,
@@ -206,13 +199,13 @@ vmsan_agent_handshake_async (int fd,
     }
 
   self->readable = g_unix_fd_source_new (fd, G_IO_IN);
-  attach (self->readable, G_SOURCE_FUNC (on_readable), task);
+  g_task_attach_source (task, self->readable, G_SOURCE_FUNC (on_readable));
   self->deadline = g_timeout_source_new (deadline_ms);
-  attach (self->deadline, on_deadline, task);
+  g_task_attach_source (task, self->deadline, on_deadline);
   if (cancellable != NULL)
     {
       self->cancelled = g_cancellable_source_new (cancellable);
-      attach (self->cancelled, G_SOURCE_FUNC (on_cancelled), task);
+      g_task_attach_source (task, self->cancelled, G_SOURCE_FUNC (on_cancelled));
     }
 }
 
