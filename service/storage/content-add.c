@@ -91,18 +91,6 @@ add_new (VmsanContentStore *store, const char *name, uid_t added_by)
   return self;
 }
 
-static gboolean G_GNUC_PRINTF (2, 3) refuse (GError **error, const char *format, ...)
-{
-  g_autofree char *message = NULL;
-  va_list args;
-
-  va_start (args, format);
-  message = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_set_error_literal (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT, message);
-  return FALSE;
-}
-
 /* Reading a file of FUSE waits for whoever serves it, for ever if that likes. Only the builder,
  * which can be killed, may wait for others, and it takes a pipe. */
 static gboolean
@@ -114,10 +102,11 @@ check_not_fuse (const Source *source, const char *what, GError **error)
     return vmsan_error_set_errno (error, errno, "Asking about the %s's file system failed", what);
   if (fs.f_type != FUSE_SUPER_MAGIC)
     return TRUE;
-  return refuse (error,
-                 "The %s lies on a FUSE file system, which vmsan does not read from; copy it to "
-                 "another one first",
-                 what);
+  return vmsan_error_refuse (
+      error,
+      "The %s lies on a FUSE file system, which vmsan does not read from; copy it to "
+      "another one first",
+      what);
 }
 
 static gboolean
@@ -128,13 +117,15 @@ check_kind (const Source *source, const char *what, gboolean allow_pipe, GError 
   if (S_ISREG (mode) || (allow_pipe && S_ISFIFO (mode)))
     return TRUE;
   if (S_ISDIR (mode) && allow_pipe)
-    return refuse (error,
-                   "The %s is a directory, and vmsan does not read directories on behalf of "
-                   "others; give a tar stream of it (“vmsan-client image add DIR” does)",
-                   what);
+    return vmsan_error_refuse (
+        error,
+        "The %s is a directory, and vmsan does not read directories on behalf of "
+        "others; give a tar stream of it (“vmsan-client image add DIR” does)",
+        what);
   if (S_ISBLK (mode) || S_ISCHR (mode))
-    return refuse (error, "The %s is a device; copy what it holds to a file", what);
-  return refuse (error, "The %s is no regular file%s", what, allow_pipe ? " or pipe" : "");
+    return vmsan_error_refuse (error, "The %s is a device; copy what it holds to a file", what);
+  return vmsan_error_refuse (error, "The %s is no regular file%s", what,
+                             allow_pipe ? " or pipe" : "");
 }
 
 /* Duplicates @fd when it can be read from and is of a fitting kind. */
@@ -146,8 +137,9 @@ take_source (Source *self, int fd, const char *what, gboolean allow_pipe, GError
   if (flags < 0 || fstat (fd, &self->st) < 0)
     return vmsan_error_set_errno (error, errno, "The %s's descriptor cannot be used", what);
   if ((flags & O_PATH) != 0 || (flags & O_ACCMODE) == O_WRONLY)
-    return refuse (error, "The %s's descriptor is not open for reading; open it with O_RDONLY",
-                   what);
+    return vmsan_error_refuse (error,
+                               "The %s's descriptor is not open for reading; open it with O_RDONLY",
+                               what);
   if (!check_kind (self, what, allow_pipe, error))
     return FALSE;
   self->fd = fcntl (fd, F_DUPFD_CLOEXEC, 3);
@@ -281,7 +273,7 @@ store_image (Add *self, GCancellable *cancellable, GError **error)
     return NULL;
   if (format == VMSAN_IMAGE_TAR)
     {
-      refuse (error, "The image changed while it was being stored; try again");
+      vmsan_error_refuse (error, "The image changed while it was being stored; try again");
       return NULL;
     }
   return vmsan_content_new (id, self->name, vmsan_image_format_to_string (format), NULL, NULL, size,
@@ -335,11 +327,11 @@ check_kernel_sources (Add *self, GError **error)
   for (guint i = 0; i < self->modules->len; i++)
     total += g_array_index (self->modules, VmsanModule, i).size_bytes;
   if (total != (guint64) self->modules_source.st.st_size)
-    return refuse (error,
-                   "The list of modules has %" G_GUINT64_FORMAT
-                   " bytes together, and the file of modules has %" G_GUINT64_FORMAT
-                   "; both must be the same",
-                   total, (guint64) self->modules_source.st.st_size);
+    return vmsan_error_refuse (error,
+                               "The list of modules has %" G_GUINT64_FORMAT
+                               " bytes together, and the file of modules has %" G_GUINT64_FORMAT
+                               "; both must be the same",
+                               total, (guint64) self->modules_source.st.st_size);
   return check_not_fuse (&self->modules_source, "file of modules", error);
 }
 

@@ -150,27 +150,15 @@ find_signature (const Head *head, const Signature *table, gsize n)
   return NULL;
 }
 
-static gboolean G_GNUC_PRINTF (2, 3) refuse (GError **error, const char *format, ...)
-{
-  g_autofree char *message = NULL;
-  va_list args;
-
-  va_start (args, format);
-  message = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_set_error_literal (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT, message);
-  return FALSE;
-}
-
 static gboolean
 check_length (const char *what, guint64 needed, guint64 size, GError **error)
 {
   if (needed <= size)
     return TRUE;
-  return refuse (error,
-                 "This %s is cut off: it says that it has %" G_GUINT64_FORMAT
-                 " bytes, and the file has %" G_GUINT64_FORMAT "; copy it again",
-                 what, needed, size);
+  return vmsan_error_refuse (error,
+                             "This %s is cut off: it says that it has %" G_GUINT64_FORMAT
+                             " bytes, and the file has %" G_GUINT64_FORMAT "; copy it again",
+                             what, needed, size);
 }
 
 /* ---- Images -------------------------------------------------------------------------------- */
@@ -188,13 +176,16 @@ check_ext4 (const Head *head, guint64 size, GError **error)
     blocks |= get_number (head, EXT4_SUPER + 0x150, 4) << 32;
   if (log_block_size > 6 || inodes == 0 || blocks == 0 || blocks_per_group == 0 ||
       blocks > G_MAXUINT64 >> 17)
-    return refuse (error, "This ext4 file system has a superblock that makes no sense; make it "
-                          "again or give a tar of its content");
+    return vmsan_error_refuse (
+        error, "This ext4 file system has a superblock that makes no sense; make it "
+               "again or give a tar of its content");
   if ((incompat & EXT4_INCOMPAT_JOURNAL_DEV) != 0)
-    return refuse (error, "This is the journal of an ext4 file system; give the file system");
+    return vmsan_error_refuse (error,
+                               "This is the journal of an ext4 file system; give the file system");
   if ((incompat & EXT4_INCOMPAT_RECOVER) != 0)
-    return refuse (error, "This ext4 file system was not unmounted cleanly, and machines cannot "
-                          "repair a read-only image; run “e2fsck -fy” on it first");
+    return vmsan_error_refuse (
+        error, "This ext4 file system was not unmounted cleanly, and machines cannot "
+               "repair a read-only image; run “e2fsck -fy” on it first");
   return check_length ("ext4 file system", blocks << (10 + log_block_size), size, error);
 }
 
@@ -204,10 +195,11 @@ check_squashfs (const Head *head, guint64 size, GError **error)
   guint64 major = get_number (head, 28, 2);
 
   if (major != 4)
-    return refuse (error,
-                   "This squashfs has version %u, and Linux mounts version 4 only; make it "
-                   "again with a current mksquashfs",
-                   (guint) major);
+    return vmsan_error_refuse (
+        error,
+        "This squashfs has version %u, and Linux mounts version 4 only; make it "
+        "again with a current mksquashfs",
+        (guint) major);
   return check_length ("squashfs", get_number (head, 40, 8), size, error);
 }
 
@@ -218,7 +210,8 @@ check_erofs (const Head *head, guint64 size, GError **error)
   guint64 blocks = get_number (head, EROFS_SUPER + 36, 4);
 
   if (block_bits < 9 || block_bits > 16 || blocks == 0)
-    return refuse (error, "This EROFS has a superblock that makes no sense; make it again");
+    return vmsan_error_refuse (error,
+                               "This EROFS has a superblock that makes no sense; make it again");
   return check_length ("EROFS", blocks << block_bits, size, error);
 }
 
@@ -253,8 +246,9 @@ probe_image_head (const Head *head, guint64 size, VmsanImageFormat *format, GErr
   const Signature *other;
 
   if (size == 0)
-    return refuse (error, "The file is empty; give a raw ext4, squashfs or EROFS file system or a "
-                          "tar archive");
+    return vmsan_error_refuse (
+        error, "The file is empty; give a raw ext4, squashfs or EROFS file system or a "
+               "tar archive");
   if (get_number (head, EXT4_SUPER + 0x38, 2) == 0xEF53)
     {
       *format = VMSAN_IMAGE_EXT4;
@@ -277,10 +271,11 @@ probe_image_head (const Head *head, guint64 size, VmsanImageFormat *format, GErr
     }
   other = find_signature (head, others, G_N_ELEMENTS (others));
   if (other != NULL)
-    return refuse (error, "This is %s, which cannot be an image; %s", other->what, other->advice);
-  return refuse (error,
-                 "The file is not recognized; an image is a raw ext4, squashfs or EROFS file "
-                 "system, or a tar archive of a root directory");
+    return vmsan_error_refuse (error, "This is %s, which cannot be an image; %s", other->what,
+                               other->advice);
+  return vmsan_error_refuse (
+      error, "The file is not recognized; an image is a raw ext4, squashfs or EROFS file "
+             "system, or a tar archive of a root directory");
 }
 
 gboolean
@@ -297,10 +292,11 @@ vmsan_image_probe (int fd, guint64 size, VmsanImageFormat *format, GError **erro
     return FALSE;
   /* A virtual disk ends with a whole sector; Firecracker would hide the rest from the guest. */
   if (*format != VMSAN_IMAGE_TAR && size % 512 != 0)
-    return refuse (error,
-                   "The image has %" G_GUINT64_FORMAT " bytes, which is no multiple of 512, so a "
-                   "machine could not see its end; pad it with “truncate -s %%4096 FILE”",
-                   size);
+    return vmsan_error_refuse (
+        error,
+        "The image has %" G_GUINT64_FORMAT " bytes, which is no multiple of 512, so a "
+        "machine could not see its end; pad it with “truncate -s %%4096 FILE”",
+        size);
   return TRUE;
 }
 
@@ -313,13 +309,14 @@ check_bzimage (const Head *head, guint64 size, GError **error)
   guint64 needed;
 
   if (head->size < BOOT_HEADER_SIZE || get_number (head, BOOT_FLAG_AT, 2) != 0xAA55)
-    return refuse (error, "This kernel is cut off; copy it again");
+    return vmsan_error_refuse (error, "This kernel is cut off; copy it again");
   /* From protocol 2.12 on a kernel says whether it has a 64-bit entry point. */
   if (get_number (head, BOOT_VERSION_AT, 2) < 0x020c ||
       (get_number (head, BOOT_LOADFLAGS, 1) & 1) == 0 ||
       (get_number (head, BOOT_XLOADFLAGS, 2) & 1) == 0)
-    return refuse (error, "This kernel is no 64-bit bzImage of Linux 3.8 or later; give one for "
-                          "x86-64");
+    return vmsan_error_refuse (
+        error, "This kernel is no 64-bit bzImage of Linux 3.8 or later; give one for "
+               "x86-64");
   if (setup_sectors == 0)
     setup_sectors = 4; /* boot.rst: for backwards compatibility */
   needed = (setup_sectors + 1) * 512 + get_number (head, BOOT_SIZE_AT, 4) * 16;
@@ -349,11 +346,11 @@ check_vmlinux (const Head *head, guint64 size, GError **error)
   guint64 n = get_number (head, G_STRUCT_OFFSET (Elf64_Ehdr, e_phnum), 2);
 
   if (!is_elf_x86_64 (head) || get_elf_type (head) != ET_EXEC || n == 0)
-    return refuse (error,
-                   "This ELF file is no kernel for x86-64; give a bzImage or an uncompressed "
-                   "vmlinux");
+    return vmsan_error_refuse (
+        error, "This ELF file is no kernel for x86-64; give a bzImage or an uncompressed "
+               "vmlinux");
   if (table > size || n * sizeof (Elf64_Phdr) > size - table)
-    return refuse (error, "This kernel is cut off; copy it again");
+    return vmsan_error_refuse (error, "This kernel is cut off; copy it again");
   return TRUE;
 }
 
@@ -380,10 +377,12 @@ vmsan_kernel_probe (int fd, guint64 size, const char **format, GError **error)
     }
   compression = find_signature (&head, compressions, G_N_ELEMENTS (compressions));
   if (compression != NULL)
-    return refuse (error, "This is a file compressed with %s; decompress the kernel first",
-                   compression->what);
-  return refuse (error, "The file is not recognized; a kernel is a bzImage (such as /boot/vmlinuz) "
-                        "or an ELF vmlinux for x86-64");
+    return vmsan_error_refuse (error,
+                               "This is a file compressed with %s; decompress the kernel first",
+                               compression->what);
+  return vmsan_error_refuse (
+      error, "The file is not recognized; a kernel is a bzImage (such as /boot/vmlinuz) "
+             "or an ELF vmlinux for x86-64");
 }
 
 gboolean
@@ -393,12 +392,13 @@ vmsan_module_probe (const char *name, const guint8 *data, gsize head_size, GErro
   const Signature *compression = find_signature (&head, compressions, G_N_ELEMENTS (compressions));
 
   if (compression != NULL)
-    return refuse (error, "The module “%s” is compressed with %s; decompress it first", name,
-                   compression->what);
+    return vmsan_error_refuse (error, "The module “%s” is compressed with %s; decompress it first",
+                               name, compression->what);
   if (!is_elf_x86_64 (&head) || get_elf_type (&head) != ET_REL)
-    return refuse (error,
-                   "“%s” is no kernel module for x86-64; check that the sizes in the module "
-                   "list are those of the modules, in order",
-                   name);
+    return vmsan_error_refuse (
+        error,
+        "“%s” is no kernel module for x86-64; check that the sizes in the module "
+        "list are those of the modules, in order",
+        name);
   return TRUE;
 }

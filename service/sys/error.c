@@ -50,6 +50,18 @@ vmsan_error_dbus_name (VmsanError code)
 }
 
 gboolean
+vmsan_error_refuse (GError **error, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  g_propagate_error (error,
+                     g_error_new_valist (VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT, format, args));
+  va_end (args);
+  return FALSE;
+}
+
+gboolean
 vmsan_error_set_errno (GError **error, int saved_errno, const char *format, ...)
 {
   g_autofree char *what = NULL;

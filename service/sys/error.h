@@ -66,6 +66,9 @@ GQuark vmsan_error_quark (void);
 /* Registers the D-Bus names; idempotent. vmsan_error_quark() does it as well. */
 const char *vmsan_error_dbus_name (VmsanError code);
 
+/* Sets @error to INVALID_ARGUMENT. Always returns FALSE, so that callers can return it. */
+gboolean vmsan_error_refuse (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
 /* Sets @error from errno: "FORMAT: strerror". ENOSPC and EDQUOT become NO_SPACE, ENOENT becomes
  * NOT_FOUND, everything else FAILED. Always returns FALSE, so that callers can return it. */
 gboolean vmsan_error_set_errno (GError **error, int saved_errno, const char *format, ...)
