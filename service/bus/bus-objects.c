@@ -24,6 +24,11 @@ static const char object_manager_xml[] =
     "<arg name='interfaces' type='as'/></signal>"
     "</interface></node>";
 
+static const char *const content_interfaces[] = {
+  [VMSAN_CONTENT_IMAGE] = "org.vmsan.Image",
+  [VMSAN_CONTENT_KERNEL] = "org.vmsan.Kernel",
+};
+
 typedef enum
 {
   COLLECTION_VMS,
@@ -185,8 +190,8 @@ get_member_property (GDBusConnection *connection,
       value = vm != NULL ? vmsan_bus_vm_get_property (vm, name) : NULL;
     }
   else if ((content = find_content (collection, id)) != NULL)
-    value = collection->kind == COLLECTION_IMAGES ? vmsan_bus_image_get_property (content, name)
-                                                  : vmsan_bus_kernel_get_property (content, name);
+    value = vmsan_bus_content_get_property (vmsan_content_store_get_kind (store_of (collection)),
+                                            content, name);
   if (value == NULL)
     g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_NOT_FOUND, "%s is gone", path);
   return value;
@@ -310,6 +315,21 @@ add_managed_vm (VmsanVm *vm, gpointer user_data)
 }
 
 static void
+add_managed_contents (GVariantBuilder *objects, VmsanContentStore *store)
+{
+  VmsanContentKind kind = vmsan_content_store_get_kind (store);
+  g_autoptr (GPtrArray) all = vmsan_content_store_list (store);
+
+  for (guint i = 0; i < all->len; i++)
+    {
+      VmsanContent *content = g_ptr_array_index (all, i);
+
+      add_object (objects, vmsan_bus_content_path (kind, content->id), content_interfaces[kind],
+                  vmsan_bus_content_get_properties (kind, content));
+    }
+}
+
+static void
 on_root_call (GDBusConnection *connection,
               const char *sender,
               const char *path,
@@ -321,27 +341,13 @@ on_root_call (GDBusConnection *connection,
 {
   VmsanBusObjects *self = user_data;
   VmsanVmManager *manager = self->bus->manager;
-  g_autoptr (GPtrArray) images = vmsan_content_store_list (vmsan_vm_manager_get_images (manager));
-  g_autoptr (GPtrArray) kernels = vmsan_content_store_list (vmsan_vm_manager_get_kernels (manager));
   Managed managed = { .self = self };
 
   g_variant_builder_init (&managed.builder, G_VARIANT_TYPE ("a{oa{sa{sv}}}"));
   add_object (&managed.builder, g_strdup (MANAGER_PATH), "org.vmsan.Manager",
               vmsan_bus_manager_get_properties (manager));
-  for (guint i = 0; i < images->len; i++)
-    {
-      VmsanContent *image = g_ptr_array_index (images, i);
-
-      add_object (&managed.builder, vmsan_bus_image_path (image->id), "org.vmsan.Image",
-                  vmsan_bus_image_get_properties (image));
-    }
-  for (guint i = 0; i < kernels->len; i++)
-    {
-      VmsanContent *kernel = g_ptr_array_index (kernels, i);
-
-      add_object (&managed.builder, vmsan_bus_kernel_path (kernel->id), "org.vmsan.Kernel",
-                  vmsan_bus_kernel_get_properties (kernel));
-    }
+  add_managed_contents (&managed.builder, vmsan_vm_manager_get_images (manager));
+  add_managed_contents (&managed.builder, vmsan_vm_manager_get_kernels (manager));
   vmsan_vm_manager_visit (manager, NULL, add_managed_vm, &managed);
   vmsan_bus_reply_in_thread (invocation, g_variant_new ("(@a{oa{sa{sv}}})",
                                                         g_variant_builder_end (&managed.builder)));
@@ -412,35 +418,22 @@ on_vm_changed (VmsanVmManager *manager, VmsanVm *vm, VmsanBusObjects *self)
 }
 
 static void
-on_image_added (VmsanContentStore *store, VmsanContent *image, VmsanBusObjects *self)
+on_content_added (VmsanContentStore *store, VmsanContent *content, VmsanBusObjects *self)
 {
-  g_autofree char *path = vmsan_bus_image_path (image->id);
+  VmsanContentKind kind = vmsan_content_store_get_kind (store);
+  g_autofree char *path = vmsan_bus_content_path (kind, content->id);
 
-  emit_added (self, path, "org.vmsan.Image", vmsan_bus_image_get_properties (image));
+  emit_added (self, path, content_interfaces[kind],
+              vmsan_bus_content_get_properties (kind, content));
 }
 
 static void
-on_image_removed (VmsanContentStore *store, VmsanContent *image, VmsanBusObjects *self)
+on_content_removed (VmsanContentStore *store, VmsanContent *content, VmsanBusObjects *self)
 {
-  g_autofree char *path = vmsan_bus_image_path (image->id);
+  VmsanContentKind kind = vmsan_content_store_get_kind (store);
+  g_autofree char *path = vmsan_bus_content_path (kind, content->id);
 
-  emit_removed (self, path, "org.vmsan.Image");
-}
-
-static void
-on_kernel_added (VmsanContentStore *store, VmsanContent *kernel, VmsanBusObjects *self)
-{
-  g_autofree char *path = vmsan_bus_kernel_path (kernel->id);
-
-  emit_added (self, path, "org.vmsan.Kernel", vmsan_bus_kernel_get_properties (kernel));
-}
-
-static void
-on_kernel_removed (VmsanContentStore *store, VmsanContent *kernel, VmsanBusObjects *self)
-{
-  g_autofree char *path = vmsan_bus_kernel_path (kernel->id);
-
-  emit_removed (self, path, "org.vmsan.Kernel");
+  emit_removed (self, path, content_interfaces[kind]);
 }
 
 static void
@@ -453,10 +446,10 @@ follow (VmsanBusObjects *self)
   g_signal_connect (manager, "vm-added", G_CALLBACK (on_vm_added), self);
   g_signal_connect (manager, "vm-removed", G_CALLBACK (on_vm_removed), self);
   g_signal_connect (manager, "vm-changed", G_CALLBACK (on_vm_changed), self);
-  g_signal_connect (images, "added", G_CALLBACK (on_image_added), self);
-  g_signal_connect (images, "removed", G_CALLBACK (on_image_removed), self);
-  g_signal_connect (kernels, "added", G_CALLBACK (on_kernel_added), self);
-  g_signal_connect (kernels, "removed", G_CALLBACK (on_kernel_removed), self);
+  g_signal_connect (images, "added", G_CALLBACK (on_content_added), self);
+  g_signal_connect (images, "removed", G_CALLBACK (on_content_removed), self);
+  g_signal_connect (kernels, "added", G_CALLBACK (on_content_added), self);
+  g_signal_connect (kernels, "removed", G_CALLBACK (on_content_removed), self);
 }
 
 static void

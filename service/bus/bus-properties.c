@@ -13,15 +13,14 @@ vmsan_bus_vm_path (const char *id)
 }
 
 char *
-vmsan_bus_image_path (const char *id)
+vmsan_bus_content_path (VmsanContentKind kind, const char *id)
 {
-  return g_strconcat ("/org/vmsan/images/", id, NULL);
-}
+  static const char *const parents[] = {
+    [VMSAN_CONTENT_IMAGE] = "/org/vmsan/images/",
+    [VMSAN_CONTENT_KERNEL] = "/org/vmsan/kernels/",
+  };
 
-char *
-vmsan_bus_kernel_path (const char *id)
-{
-  return g_strconcat ("/org/vmsan/kernels/", id, NULL);
+  return g_strconcat (parents[kind], id, NULL);
 }
 
 /* ---- Tables -------------------------------------------------------------------------------- */
@@ -65,8 +64,8 @@ VM_PROPERTY (acceleration, g_variant_new_string (record->acceleration))
 VM_PROPERTY (vcpus, g_variant_new_uint32 (record->vcpus))
 VM_PROPERTY (memory, g_variant_new_uint32 (record->memory_mib))
 VM_PROPERTY (disk, g_variant_new_uint32 (record->disk_mib))
-VM_PROPERTY (image, take_path (vmsan_bus_image_path (record->image_id)))
-VM_PROPERTY (kernel, take_path (vmsan_bus_kernel_path (record->kernel_id)))
+VM_PROPERTY (image, take_path (vmsan_bus_content_path (VMSAN_CONTENT_IMAGE, record->image_id)))
+VM_PROPERTY (kernel, take_path (vmsan_bus_content_path (VMSAN_CONTENT_KERNEL, record->kernel_id)))
 VM_PROPERTY (created, g_variant_new_uint64 (record->created_us))
 VM_PROPERTY (timeout, g_variant_new_uint64 (record->timeout_at_us))
 
@@ -117,6 +116,11 @@ static const Property kernel_properties[] = {
   { "AddedAt", content_added_at },
   { "AddedBy", content_added_by },
   { NULL },
+};
+
+static const Property *const content_properties[] = {
+  [VMSAN_CONTENT_IMAGE] = image_properties,
+  [VMSAN_CONTENT_KERNEL] = kernel_properties,
 };
 
 static GVariant *
@@ -206,27 +210,15 @@ vmsan_bus_vm_get_changing_properties (VmsanVm *vm)
 }
 
 GVariant *
-vmsan_bus_image_get_property (VmsanContent *image, const char *name)
+vmsan_bus_content_get_property (VmsanContentKind kind, VmsanContent *content, const char *name)
 {
-  return get_one (image_properties, image, name);
+  return get_one (content_properties[kind], content, name);
 }
 
 GVariant *
-vmsan_bus_image_get_properties (VmsanContent *image)
+vmsan_bus_content_get_properties (VmsanContentKind kind, VmsanContent *content)
 {
-  return get_all (image_properties, image, FALSE);
-}
-
-GVariant *
-vmsan_bus_kernel_get_property (VmsanContent *kernel, const char *name)
-{
-  return get_one (kernel_properties, kernel, name);
-}
-
-GVariant *
-vmsan_bus_kernel_get_properties (VmsanContent *kernel)
-{
-  return get_all (kernel_properties, kernel, FALSE);
+  return get_all (content_properties[kind], content, FALSE);
 }
 
 GVariant *

@@ -11,14 +11,13 @@
 
 /* (transfer floating), or NULL for a name that the interface does not have. */
 GVariant *vmsan_bus_vm_get_property (VmsanVm *vm, const char *name);
-GVariant *vmsan_bus_image_get_property (VmsanContent *image, const char *name);
-GVariant *vmsan_bus_kernel_get_property (VmsanContent *kernel, const char *name);
+GVariant *
+vmsan_bus_content_get_property (VmsanContentKind kind, VmsanContent *content, const char *name);
 GVariant *vmsan_bus_manager_get_property (VmsanVmManager *manager, const char *name);
 
 /* All of an object as a{sv}, (transfer floating). */
 GVariant *vmsan_bus_vm_get_properties (VmsanVm *vm);
-GVariant *vmsan_bus_image_get_properties (VmsanContent *image);
-GVariant *vmsan_bus_kernel_get_properties (VmsanContent *kernel);
+GVariant *vmsan_bus_content_get_properties (VmsanContentKind kind, VmsanContent *content);
 GVariant *vmsan_bus_manager_get_properties (VmsanVmManager *manager);
 
 /* Those of a machine that can change, as a{sv}, (transfer floating). */
@@ -26,5 +25,4 @@ GVariant *vmsan_bus_vm_get_changing_properties (VmsanVm *vm);
 
 /* Object paths, (transfer full). */
 char *vmsan_bus_vm_path (const char *id);
-char *vmsan_bus_image_path (const char *id);
-char *vmsan_bus_kernel_path (const char *id);
+char *vmsan_bus_content_path (VmsanContentKind kind, const char *id);

@@ -68,10 +68,7 @@ parse_add (VmsanBusCall *call,
 }
 
 static void
-return_content (VmsanBusCall *call,
-                VmsanContent *content,
-                GError *error,
-                char *(*path_of) (const char *) )
+return_content (VmsanBusCall *call, VmsanContentStore *store, VmsanContent *content, GError *error)
 {
   g_autofree char *path = NULL;
 
@@ -80,8 +77,18 @@ return_content (VmsanBusCall *call,
       vmsan_bus_call_fail (call, error);
       return;
     }
-  path = path_of (content->id);
+  path = vmsan_bus_content_path (vmsan_content_store_get_kind (store), content->id);
   vmsan_bus_call_return (call, g_variant_new ("(o)", path));
+}
+
+static void
+on_added (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  VmsanContentStore *store = VMSAN_CONTENT_STORE (source);
+  GError *error = NULL;
+  g_autoptr (VmsanContent) content = vmsan_content_store_add_finish (store, result, &error);
+
+  return_content (user_data, store, content, error);
 }
 
 /* ---- AddImage ------------------------------------------------------------------------------ */
@@ -96,16 +103,6 @@ vmsan_bus_parse_add_image (VmsanBusCall *call, GVariant *parameters, GError **er
   return parse_add (call, parameters, image_options, "source", &options, error) != NULL;
 }
 
-static void
-on_image_added (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  GError *error = NULL;
-  g_autoptr (VmsanContent) image =
-      vmsan_content_store_add_finish (VMSAN_CONTENT_STORE (source), result, &error);
-
-  return_content (user_data, image, error, vmsan_bus_image_path);
-}
-
 void
 vmsan_bus_add_image (VmsanBusCall *call)
 {
@@ -114,8 +111,7 @@ vmsan_bus_add_image (VmsanBusCall *call)
 
   vmsan_content_store_add_image_async (vmsan_vm_manager_get_images (call->bus->manager),
                                        request->source_fd, request->name, call->uid,
-                                       config->max_image_mib << 20, call->gone, on_image_added,
-                                       call);
+                                       config->max_image_mib << 20, call->gone, on_added, call);
 }
 
 /* ---- AddKernel ----------------------------------------------------------------------------- */
@@ -187,16 +183,6 @@ vmsan_bus_parse_add_kernel (VmsanBusCall *call, GVariant *parameters, GError **e
   return request->modules_fd >= 0 && parse_modules (request, list, error);
 }
 
-static void
-on_kernel_added (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  GError *error = NULL;
-  g_autoptr (VmsanContent) kernel =
-      vmsan_content_store_add_finish (VMSAN_CONTENT_STORE (source), result, &error);
-
-  return_content (user_data, kernel, error, vmsan_bus_kernel_path);
-}
-
 void
 vmsan_bus_add_kernel (VmsanBusCall *call)
 {
@@ -206,39 +192,36 @@ vmsan_bus_add_kernel (VmsanBusCall *call)
                                         request->source_fd, request->modules_fd,
                                         (const VmsanModule *) request->modules->data,
                                         request->modules->len, request->name, request->version,
-                                        call->uid, call->gone, on_kernel_added, call);
+                                        call->uid, call->gone, on_added, call);
 }
 
 /* ---- Get, list, remove --------------------------------------------------------------------- */
 
+static void
+get_content (VmsanBusCall *call, VmsanContentStore *store)
+{
+  GError *error = NULL;
+  g_autoptr (VmsanContent) content = vmsan_content_store_find (store, call->request, &error);
+
+  return_content (call, store, content, error);
+}
+
 void
 vmsan_bus_get_image (VmsanBusCall *call)
 {
-  GError *error = NULL;
-  g_autoptr (VmsanContent) image =
-      vmsan_content_store_find (vmsan_vm_manager_get_images (call->bus->manager), call->request,
-                                &error);
-
-  return_content (call, image, error, vmsan_bus_image_path);
+  get_content (call, vmsan_vm_manager_get_images (call->bus->manager));
 }
 
 void
 vmsan_bus_get_kernel (VmsanBusCall *call)
 {
-  GError *error = NULL;
-  g_autoptr (VmsanContent) kernel =
-      vmsan_content_store_find (vmsan_vm_manager_get_kernels (call->bus->manager), call->request,
-                                &error);
-
-  return_content (call, kernel, error, vmsan_bus_kernel_path);
+  get_content (call, vmsan_vm_manager_get_kernels (call->bus->manager));
 }
 
 static void
-return_list (VmsanBusCall *call,
-             VmsanContentStore *store,
-             char *(*path_of) (const char *),
-             GVariant *(*properties_of) (VmsanContent *) )
+list_contents (VmsanBusCall *call, VmsanContentStore *store)
 {
+  VmsanContentKind kind = vmsan_content_store_get_kind (store);
   g_autoptr (GPtrArray) all = vmsan_content_store_list (store);
   GVariantBuilder list;
 
@@ -246,9 +229,10 @@ return_list (VmsanBusCall *call,
   for (guint i = 0; i < all->len; i++)
     {
       VmsanContent *content = g_ptr_array_index (all, i);
-      g_autofree char *path = path_of (content->id);
+      g_autofree char *path = vmsan_bus_content_path (kind, content->id);
 
-      g_variant_builder_add (&list, "{o@a{sv}}", path, properties_of (content));
+      g_variant_builder_add (&list, "{o@a{sv}}", path,
+                             vmsan_bus_content_get_properties (kind, content));
     }
   vmsan_bus_call_return (call, g_variant_new ("(a{oa{sv}})", &list));
 }
@@ -256,15 +240,13 @@ return_list (VmsanBusCall *call,
 void
 vmsan_bus_list_images (VmsanBusCall *call)
 {
-  return_list (call, vmsan_vm_manager_get_images (call->bus->manager), vmsan_bus_image_path,
-               vmsan_bus_image_get_properties);
+  list_contents (call, vmsan_vm_manager_get_images (call->bus->manager));
 }
 
 void
 vmsan_bus_list_kernels (VmsanBusCall *call)
 {
-  return_list (call, vmsan_vm_manager_get_kernels (call->bus->manager), vmsan_bus_kernel_path,
-               vmsan_bus_kernel_get_properties);
+  list_contents (call, vmsan_vm_manager_get_kernels (call->bus->manager));
 }
 
 void

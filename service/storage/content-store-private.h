@@ -8,7 +8,6 @@
 #include "storage/content-store.h"
 
 VmsanManagedRoot *vmsan_content_store_get_root (VmsanContentStore *self); /* borrowed */
-VmsanContentKind vmsan_content_store_get_kind (VmsanContentStore *self);
 
 /* "image" or "kernel", for messages. */
 const char *vmsan_content_store_get_noun (VmsanContentStore *self);

@@ -117,18 +117,18 @@ vmsan_content_store_open (VmsanManagedRoot *root, VmsanContentKind kind, GError 
   return g_steal_pointer (&self);
 }
 
+VmsanContentKind
+vmsan_content_store_get_kind (VmsanContentStore *self)
+{
+  return self->kind;
+}
+
 /* ---- For content-add.c --------------------------------------------------------------------- */
 
 VmsanManagedRoot *
 vmsan_content_store_get_root (VmsanContentStore *self)
 {
   return self->root;
-}
-
-VmsanContentKind
-vmsan_content_store_get_kind (VmsanContentStore *self)
-{
-  return self->kind;
 }
 
 const char *

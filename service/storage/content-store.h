@@ -58,6 +58,8 @@ G_DECLARE_FINAL_TYPE (VmsanContentStore, vmsan_content_store, VMSAN, CONTENT_STO
 VmsanContentStore *
 vmsan_content_store_open (VmsanManagedRoot *root, VmsanContentKind kind, GError **error);
 
+VmsanContentKind vmsan_content_store_get_kind (VmsanContentStore *self);
+
 /* Adds an image from a descriptor: a regular file with a file system, or a tar stream (a regular
  * file or pipe; see image-builder.h). @max_bytes bounds what is stored. The descriptor's offset is
  * not used for files and may be changed by others meanwhile: what is hashed is the copy that is
