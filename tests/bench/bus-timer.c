@@ -10,11 +10,11 @@
  * With --save, the reply goes to a file, for ready-service to give. */
 
 #include "raw-bus.h"
+#include "times.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define CALLS_MAX 2
 #define WARM_UP   3
@@ -32,23 +32,6 @@ parse_call (const char *text)
     die ("“%s” is not a call: %s", text, error->message);
   g_variant_get (call, "(&s&s&s&sv)", &destination, &path, &interface, &method, &arguments);
   return raw_bus_new_call (destination, path, interface, method, arguments);
-}
-
-static int
-compare_times (gconstpointer a, gconstpointer b)
-{
-  gint64 first = *(const gint64 *) a, second = *(const gint64 *) b;
-
-  return first < second ? -1 : first > second;
-}
-
-static gint64
-now_ns (void)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  return (gint64) now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 static void

@@ -11,6 +11,7 @@
 
 #include "agent-stream.h"
 #include "raw-bus.h"
+#include "times.h"
 
 #include <gio/gunixfdlist.h>
 #include <glib-unix.h>
@@ -18,25 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
-
-static gint64
-now_ns (void)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  return (gint64) now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static int
-compare_times (gconstpointer a, gconstpointer b)
-{
-  gint64 first = *(const gint64 *) a, second = *(const gint64 *) b;
-
-  return first < second ? -1 : first > second;
-}
 
 /* ---- The bare channel ---------------------------------------------------------------------- */
 

@@ -10,6 +10,8 @@
  *                                 zero, as many bytes as that
  */
 
+#include "times.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +23,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CHUNK (64 << 10) /* as the agent's largest frame */
@@ -30,23 +31,6 @@ static void __attribute__ ((noreturn)) fail (const char *what)
 {
   fprintf (stderr, "guest-load: %s: %s\n", what, strerror (errno));
   exit (1);
-}
-
-static int64_t
-now_ns (void)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static int
-compare_times (const void *a, const void *b)
-{
-  int64_t first = *(const int64_t *) a, second = *(const int64_t *) b;
-
-  return first < second ? -1 : first > second;
 }
 
 /* fork() and execve(), as the agent has to; not vfork(), which is cheaper. */

@@ -15,6 +15,7 @@
 
 #include "agent-stream.h"
 #include "raw-bus.h"
+#include "times.h"
 
 #include "sys/process.h"
 
@@ -25,7 +26,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RECORD_SIZE 900 /* of a record of vmsand */
@@ -206,23 +206,6 @@ remove_all (const Setup *setup)
 
       check (remove (path) == 0, path);
     }
-}
-
-static gint64
-now_ns (void)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  return (gint64) now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static int
-compare_times (gconstpointer a, gconstpointer b)
-{
-  gint64 first = *(const gint64 *) a, second = *(const gint64 *) b;
-
-  return first < second ? -1 : first > second;
 }
 
 int

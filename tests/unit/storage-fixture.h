@@ -103,3 +103,18 @@ storage_enter_mount_namespace (void)
 
 #define storage_test(path, function)                                                               \
   g_test_add (path, StorageFixture, NULL, storage_set_up, function, storage_tear_down)
+
+static inline void
+storage_put (int fd, guint64 offset, gconstpointer data, gsize size)
+{
+  g_assert_cmpint (pwrite (fd, data, size, offset), ==, size);
+}
+
+/* @value in little-endian order. */
+static inline void
+storage_put_number (int fd, guint64 offset, guint64 value, guint n_bytes)
+{
+  guint64 little = GUINT64_TO_LE (value);
+
+  storage_put (fd, offset, &little, n_bytes);
+}

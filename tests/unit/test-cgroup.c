@@ -5,6 +5,7 @@
 
 #include "sys/cgroup.h"
 
+#include "process-fixture.h"
 #include "sys/cgroup-layout.h"
 #include "sys/error.h"
 #include "sys/fd.h"
@@ -17,9 +18,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define BUSYBOX     "/bin/busybox"
-#define DEADLINE_MS 20000
-#define MIB         (1024 * 1024)
+#define BUSYBOX "/bin/busybox"
+#define MIB     (1024 * 1024)
 
 /* ---- Layouts ------------------------------------------------------------------------------- */
 
@@ -220,34 +220,6 @@ spawn_shell (VmsanCgroup *cgroup, const char *script, int stdout_fd)
   process = vmsan_process_spawn (&spec, &error);
   g_assert_no_error (error);
   return process;
-}
-
-static void
-on_result (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  *(GAsyncResult **) user_data = g_object_ref (result);
-}
-
-static gboolean
-on_deadline (gpointer user_data)
-{
-  g_error ("The deadline of a test passed");
-  return G_SOURCE_REMOVE;
-}
-
-static int
-wait_for (VmsanProcess *process)
-{
-  g_autoptr (GAsyncResult) result = NULL;
-  guint deadline = g_timeout_add (DEADLINE_MS, on_deadline, NULL);
-  int status = -1;
-
-  vmsan_process_wait_async (process, NULL, on_result, &result);
-  while (result == NULL)
-    g_main_context_iteration (NULL, TRUE);
-  g_source_remove (deadline);
-  g_assert_true (vmsan_process_wait_finish (process, result, &status, NULL));
-  return status;
 }
 
 /* ---- Groups -------------------------------------------------------------------------------- */

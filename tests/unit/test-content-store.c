@@ -37,20 +37,6 @@ assert_warnings (gint n)
 
 /* ---- Sources ------------------------------------------------------------------------------- */
 
-static void
-put (int fd, guint64 offset, gconstpointer data, gsize size)
-{
-  g_assert_cmpint (pwrite (fd, data, size, offset), ==, size);
-}
-
-static void
-put_number (int fd, guint64 offset, guint64 value, guint n_bytes)
-{
-  guint64 little = GUINT64_TO_LE (value);
-
-  put (fd, offset, &little, n_bytes);
-}
-
 /* A file that passes for ext4, told from others by @mark; sparse but for that. */
 static int
 new_image (StorageFixture *f, guint64 size, const char *mark)
@@ -61,12 +47,12 @@ new_image (StorageFixture *f, guint64 size, const char *mark)
   unlink (path);
   g_assert_cmpint (fd, >=, 0);
   g_assert_cmpint (ftruncate (fd, size), ==, 0);
-  put_number (fd, 1024 + 0x00, 16, 4);
-  put_number (fd, 1024 + 0x04, MIN (size / 4096, G_MAXUINT32), 4);
-  put_number (fd, 1024 + 0x18, 2, 4);
-  put_number (fd, 1024 + 0x20, 32768, 4);
-  put_number (fd, 1024 + 0x38, 0xEF53, 2);
-  put (fd, size - strlen (mark), mark, strlen (mark));
+  storage_put_number (fd, 1024 + 0x00, 16, 4);
+  storage_put_number (fd, 1024 + 0x04, MIN (size / 4096, G_MAXUINT32), 4);
+  storage_put_number (fd, 1024 + 0x18, 2, 4);
+  storage_put_number (fd, 1024 + 0x20, 32768, 4);
+  storage_put_number (fd, 1024 + 0x38, 0xEF53, 2);
+  storage_put (fd, size - strlen (mark), mark, strlen (mark));
   return fd;
 }
 
@@ -75,13 +61,13 @@ new_kernel (StorageFixture *f, const char *mark)
 {
   int fd = new_image (f, 18 * 1024, mark);
 
-  put_number (fd, 0x1f1, 3, 1);
-  put_number (fd, 0x1f4, 1024, 4);
-  put_number (fd, 0x1fe, 0xAA55, 2);
-  put (fd, 0x202, "HdrS", 4);
-  put_number (fd, 0x206, 0x020f, 2);
-  put_number (fd, 0x211, 1, 1);
-  put_number (fd, 0x236, 1, 2);
+  storage_put_number (fd, 0x1f1, 3, 1);
+  storage_put_number (fd, 0x1f4, 1024, 4);
+  storage_put_number (fd, 0x1fe, 0xAA55, 2);
+  storage_put (fd, 0x202, "HdrS", 4);
+  storage_put_number (fd, 0x206, 0x020f, 2);
+  storage_put_number (fd, 0x211, 1, 1);
+  storage_put_number (fd, 0x236, 1, 2);
   return fd;
 }
 
@@ -94,11 +80,11 @@ new_modules (StorageFixture *f, const guint64 *sizes, guint n)
   g_assert_cmpint (ftruncate (fd, 0), ==, 0);
   for (guint i = 0; i < n; i++)
     {
-      put (fd, offset, "\177ELF\002\001\001", 7);
-      put_number (fd, offset + 16, 1, 2);
-      put_number (fd, offset + 18, 62, 2);
-      put_number (fd, offset + 60, i, 4);
-      put (fd, offset + sizes[i] - 1, "M", 1);
+      storage_put (fd, offset, "\177ELF\002\001\001", 7);
+      storage_put_number (fd, offset + 16, 1, 2);
+      storage_put_number (fd, offset + 18, 62, 2);
+      storage_put_number (fd, offset + 60, i, 4);
+      storage_put (fd, offset + sizes[i] - 1, "M", 1);
       offset += sizes[i];
     }
   return fd;
@@ -280,9 +266,9 @@ test_zeros_and_odd_extents_are_copied_exactly (StorageFixture *f, gconstpointer 
       g_autofree char *stored = NULL;
 
       /* Written zeros, and data that begins and ends anywhere. */
-      put (fd, 1 << 20, block, 1 << 20);
+      storage_put (fd, 1 << 20, block, 1 << 20);
       for (guint j = 0; j < 20; j++)
-        put (fd, g_test_rand_int_range (4096, 5 << 20), "data", 4);
+        storage_put (fd, g_test_rand_int_range (4096, 5 << 20), "data", 4);
       expected = hash_file (fd);
       content = add_image (store, fd, NULL, &error);
       g_assert_no_error (error);
@@ -413,9 +399,9 @@ test_what_is_no_image_leaves_nothing (StorageFixture *f, gconstpointer data)
   g_autoptr (GError) error = NULL;
   Result result = { 0 };
 
-  put_number (fd, 1024 + 0x38, 0, 2);
+  storage_put_number (fd, 1024 + 0x38, 0, 2);
   assert_source_refused (store, fd, "not recognized");
-  put (fd, 0, "QFI\xfb", 4);
+  storage_put (fd, 0, "QFI\xfb", 4);
   assert_source_refused (store, fd, "qcow2");
   g_assert_cmpint (ftruncate (fd, 0), ==, 0);
   assert_source_refused (store, fd, "empty");
@@ -457,7 +443,7 @@ test_the_id_is_that_of_what_is_stored_not_of_a_file_that_changes (StorageFixture
 
   memset (noise, 'n', 1 << 20);
   for (guint i = 1; i < 24; i++)
-    put (meddler.fd, i << 20, noise, 1 << 20);
+    storage_put (meddler.fd, i << 20, noise, 1 << 20);
   thread = g_thread_new ("meddler", meddle, &meddler);
   for (guint i = 0; i < 3; i++)
     {
@@ -555,7 +541,7 @@ test_no_room_is_noticed_before_writing (StorageFixture *f, gconstpointer data)
   fd = new_image (f, 4 << 20, "x");
   memset (noise, 'n', 1 << 20);
   for (guint i = 1; i < 3; i++)
-    put (fd, i << 20, noise, 1 << 20);
+    storage_put (fd, i << 20, noise, 1 << 20);
   g_assert_null (add_image (store, fd, NULL, &error));
   g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_NO_SPACE);
   g_clear_object (&store);

@@ -19,20 +19,6 @@ open_new (StorageFixture *f, const char *name, guint64 size)
   return fd;
 }
 
-static void
-put (int fd, guint64 offset, gconstpointer data, gsize size)
-{
-  g_assert_cmpint (pwrite (fd, data, size, offset), ==, size);
-}
-
-static void
-put_number (int fd, guint64 offset, guint64 value, guint n_bytes)
-{
-  guint64 little = GUINT64_TO_LE (value);
-
-  put (fd, offset, &little, n_bytes);
-}
-
 static guint64
 get_size (int fd)
 {
@@ -89,7 +75,7 @@ write_noise (StorageFixture *f, const char *name)
     {
       guint32 word = g_test_rand_int ();
 
-      put (fd, i * sizeof word, &word, sizeof word);
+      storage_put (fd, i * sizeof word, &word, sizeof word);
     }
 }
 
@@ -138,12 +124,12 @@ test_real_file_systems_are_recognized (StorageFixture *f, gconstpointer data)
 static void
 put_ext4 (int fd, guint32 incompat)
 {
-  put_number (fd, 1024 + 0x00, 16, 4);
-  put_number (fd, 1024 + 0x04, 64, 4);
-  put_number (fd, 1024 + 0x18, 2, 4);
-  put_number (fd, 1024 + 0x20, 32768, 4);
-  put_number (fd, 1024 + 0x38, 0xEF53, 2);
-  put_number (fd, 1024 + 0x60, incompat, 4);
+  storage_put_number (fd, 1024 + 0x00, 16, 4);
+  storage_put_number (fd, 1024 + 0x04, 64, 4);
+  storage_put_number (fd, 1024 + 0x18, 2, 4);
+  storage_put_number (fd, 1024 + 0x20, 32768, 4);
+  storage_put_number (fd, 1024 + 0x38, 0xEF53, 2);
+  storage_put_number (fd, 1024 + 0x60, incompat, 4);
 }
 
 static void
@@ -159,15 +145,15 @@ test_an_ext4_that_would_not_mount_is_refused (StorageFixture *f, gconstpointer d
   assert_no_image (fd, "journal");
   put_ext4 (fd, 0x80);
   assert_image (fd, VMSAN_IMAGE_EXT4);
-  put_number (fd, 1024 + 0x150, 1, 4);
+  storage_put_number (fd, 1024 + 0x150, 1, 4);
   assert_no_image (fd, "cut off");
-  put_number (fd, 1024 + 0x150, 0xffffffff, 4);
+  storage_put_number (fd, 1024 + 0x150, 0xffffffff, 4);
   assert_no_image (fd, "makes no sense");
   put_ext4 (fd, 0);
-  put_number (fd, 1024 + 0x18, 7, 4);
+  storage_put_number (fd, 1024 + 0x18, 7, 4);
   assert_no_image (fd, "makes no sense");
   put_ext4 (fd, 0);
-  put_number (fd, 1024 + 0x20, 0, 4);
+  storage_put_number (fd, 1024 + 0x20, 0, 4);
   assert_no_image (fd, "makes no sense");
   put_ext4 (fd, 0);
   g_assert_cmpint (ftruncate (fd, 64 * 4096 + 100), ==, 0);
@@ -192,7 +178,7 @@ test_tar_is_recognized_by_its_checksum (StorageFixture *f, gconstpointer data)
       run (argv);
       fd = open (path, O_RDWR | O_CLOEXEC);
       assert_image (fd, VMSAN_IMAGE_TAR);
-      put (fd, 0, "X", 1);
+      storage_put (fd, 0, "X", 1);
       assert_no_image (fd, "not recognized");
     }
 }
@@ -215,7 +201,7 @@ test_compressed_files_go_to_the_builder (StorageFixture *f, gconstpointer data)
     {
       vmsan_autofd int fd = open_new (f, "image", 1234);
 
-      put (fd, 0, cases[i].magic, cases[i].size);
+      storage_put (fd, 0, cases[i].magic, cases[i].size);
       assert_image (fd, VMSAN_IMAGE_TAR);
     }
 }
@@ -256,7 +242,7 @@ test_other_things_are_named_with_advice (StorageFixture *f, gconstpointer data)
     {
       vmsan_autofd int fd = open_new (f, "image", 128 * 1024);
 
-      put (fd, cases[i].offset, cases[i].magic, cases[i].size);
+      storage_put (fd, cases[i].offset, cases[i].magic, cases[i].size);
       assert_no_image (fd, cases[i].word);
     }
   assert_no_image (empty, "empty");
@@ -292,7 +278,7 @@ test_random_heads_are_answered (StorageFixture *f, gconstpointer data)
       if (i % 3 == 1)
         memcpy (bytes + 1024 + 0x38, "\x53\xef", 2);
       g_assert_cmpint (ftruncate (fd, 0), ==, 0);
-      put (fd, 0, bytes, size);
+      storage_put (fd, 0, bytes, size);
       if (!vmsan_image_probe (fd, size, &image_format, &image_error))
         g_assert_nonnull (image_error);
       if (!vmsan_kernel_probe (fd, size, &kernel_format, &kernel_error))
@@ -328,13 +314,13 @@ assert_no_kernel (int fd, const char *word)
 static void
 put_bzimage (int fd)
 {
-  put_number (fd, 0x1f1, 3, 1);
-  put_number (fd, 0x1f4, 1024, 4); /* 16 KiB behind 2 KiB of setup */
-  put_number (fd, 0x1fe, 0xAA55, 2);
-  put (fd, 0x202, "HdrS", 4);
-  put_number (fd, 0x206, 0x020f, 2);
-  put_number (fd, 0x211, 1, 1);
-  put_number (fd, 0x236, 1, 2);
+  storage_put_number (fd, 0x1f1, 3, 1);
+  storage_put_number (fd, 0x1f4, 1024, 4); /* 16 KiB behind 2 KiB of setup */
+  storage_put_number (fd, 0x1fe, 0xAA55, 2);
+  storage_put (fd, 0x202, "HdrS", 4);
+  storage_put_number (fd, 0x206, 0x020f, 2);
+  storage_put_number (fd, 0x211, 1, 1);
+  storage_put_number (fd, 0x236, 1, 2);
 }
 
 static void
@@ -344,13 +330,13 @@ test_a_bzimage_must_be_whole_and_64_bit (StorageFixture *f, gconstpointer data)
 
   put_bzimage (fd);
   assert_kernel (fd, "bzimage");
-  put_number (fd, 0x206, 0x020b, 2);
+  storage_put_number (fd, 0x206, 0x020b, 2);
   assert_no_kernel (fd, "64-bit");
   put_bzimage (fd);
-  put_number (fd, 0x236, 0, 2);
+  storage_put_number (fd, 0x236, 0, 2);
   assert_no_kernel (fd, "64-bit");
   put_bzimage (fd);
-  put_number (fd, 0x211, 0, 1);
+  storage_put_number (fd, 0x211, 0, 1);
   assert_no_kernel (fd, "64-bit");
   put_bzimage (fd);
   g_assert_cmpint (ftruncate (fd, 17 * 1024), ==, 0);
@@ -394,7 +380,7 @@ put_elf (int fd, guint type, guint machine)
     .e_phnum = 2,
   };
 
-  put (fd, 0, &header, sizeof header);
+  storage_put (fd, 0, &header, sizeof header);
 }
 
 static void
@@ -409,13 +395,13 @@ test_an_elf_kernel_is_for_x86_64 (StorageFixture *f, gconstpointer data)
   put_elf (fd, ET_REL, EM_X86_64);
   assert_no_kernel (fd, "x86-64");
   put_elf (fd, ET_EXEC, EM_X86_64);
-  put_number (fd, G_STRUCT_OFFSET (Elf64_Ehdr, e_phoff), 1 << 20, 8);
+  storage_put_number (fd, G_STRUCT_OFFSET (Elf64_Ehdr, e_phoff), 1 << 20, 8);
   assert_no_kernel (fd, "cut off");
-  put_number (fd, G_STRUCT_OFFSET (Elf64_Ehdr, e_phoff), G_MAXUINT64, 8);
+  storage_put_number (fd, G_STRUCT_OFFSET (Elf64_Ehdr, e_phoff), G_MAXUINT64, 8);
   assert_no_kernel (fd, "cut off");
-  put (fd, 0, "\x1f\x8b\0\0\0\0", 6);
+  storage_put (fd, 0, "\x1f\x8b\0\0\0\0", 6);
   assert_no_kernel (fd, "decompress");
-  put (fd, 0, "hello!", 6);
+  storage_put (fd, 0, "hello!", 6);
   assert_no_kernel (fd, "not recognized");
 }
 

@@ -120,14 +120,6 @@ on_added (GObject *source, GAsyncResult *result, gpointer data)
   self->done = TRUE;
 }
 
-static void
-put_number (int fd, guint64 offset, guint64 value, guint n_bytes)
-{
-  guint64 little = GUINT64_TO_LE (value);
-
-  g_assert_cmpint (pwrite (fd, &little, n_bytes, offset), ==, n_bytes);
-}
-
 static int
 new_file (StorageFixture *f)
 {
@@ -145,13 +137,13 @@ new_kernel (StorageFixture *f)
   int fd = new_file (f);
 
   g_assert_cmpint (ftruncate (fd, 18 * 1024), ==, 0);
-  put_number (fd, 0x1f1, 3, 1);
-  put_number (fd, 0x1f4, 1024, 4);
-  put_number (fd, 0x1fe, 0xAA55, 2);
+  storage_put_number (fd, 0x1f1, 3, 1);
+  storage_put_number (fd, 0x1f4, 1024, 4);
+  storage_put_number (fd, 0x1fe, 0xAA55, 2);
   g_assert_cmpint (pwrite (fd, "HdrS", 4, 0x202), ==, 4);
-  put_number (fd, 0x206, 0x020f, 2);
-  put_number (fd, 0x211, 1, 1);
-  put_number (fd, 0x236, 1, 2);
+  storage_put_number (fd, 0x206, 0x020f, 2);
+  storage_put_number (fd, 0x211, 1, 1);
+  storage_put_number (fd, 0x236, 1, 2);
   return fd;
 }
 
@@ -168,8 +160,8 @@ new_modules (StorageFixture *f, guint n)
 
       g_assert_cmpint (pwrite (fd, fill, modules[i].size_bytes, offset), ==, modules[i].size_bytes);
       g_assert_cmpint (pwrite (fd, "\177ELF\002\001\001", 7, offset), ==, 7);
-      put_number (fd, offset + 16, 1, 2);
-      put_number (fd, offset + 18, 62, 2);
+      storage_put_number (fd, offset + 16, 1, 2);
+      storage_put_number (fd, offset + 18, 62, 2);
       offset += modules[i].size_bytes;
     }
   return fd;

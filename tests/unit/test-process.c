@@ -4,6 +4,7 @@
 
 #include "sys/process.h"
 
+#include "process-fixture.h"
 #include "sys/error.h"
 #include "sys/fd.h"
 
@@ -17,9 +18,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define BUSYBOX     "/bin/busybox"
-#define CHILD_UID   64242
-#define DEADLINE_MS 20000
+#define BUSYBOX   "/bin/busybox"
+#define CHILD_UID 64242
 
 static const VmsanBind busybox_bind = { .source = BUSYBOX, .source_fd = -1, .target = BUSYBOX };
 
@@ -56,54 +56,6 @@ confined_tree (void)
   spec.root_binds = binds;
   spec.n_root_binds = G_N_ELEMENTS (binds);
   return spec;
-}
-
-static void
-on_async_result (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_assert_null (*(GAsyncResult **) user_data);
-  *(GAsyncResult **) user_data = g_object_ref (result);
-}
-
-static gboolean
-on_deadline (gpointer user_data)
-{
-  g_error ("The deadline of a test passed");
-  return G_SOURCE_REMOVE;
-}
-
-static void
-iterate_until_set (gpointer *what)
-{
-  guint deadline = g_timeout_add (DEADLINE_MS, on_deadline, NULL);
-
-  while (*what == NULL)
-    g_main_context_iteration (NULL, TRUE);
-  g_source_remove (deadline);
-}
-
-static int
-wait_for (VmsanProcess *process)
-{
-  g_autoptr (GAsyncResult) result = NULL;
-  g_autoptr (GError) error = NULL;
-  int status = -2;
-
-  vmsan_process_wait_async (process, NULL, on_async_result, &result);
-  iterate_until_set ((gpointer *) &result);
-  g_assert_true (vmsan_process_wait_finish (process, result, &status, &error));
-  g_assert_no_error (error);
-  return status;
-}
-
-static void
-make_pipe (int *read_fd, int *write_fd)
-{
-  int ends[2];
-
-  g_assert_no_errno (pipe2 (ends, O_CLOEXEC));
-  *read_fd = ends[0];
-  *write_fd = ends[1];
 }
 
 /* Until end of file, that is, until every process that has the other end is gone. */

@@ -3,6 +3,7 @@
 /* The real vmsan-supervisor, confined as in the service, with a shell in the monitor's place. Needs
  * root. VMSAN_SUPERVISOR is the path of the program. */
 
+#include "process-fixture.h"
 #include "sys/console-log.h"
 #include "sys/error.h"
 #include "sys/fd.h"
@@ -15,8 +16,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define BUSYBOX     "/bin/busybox"
-#define DEADLINE_MS 20000
+#define BUSYBOX "/bin/busybox"
 
 /* What the child finds its descriptors as. */
 enum
@@ -66,16 +66,6 @@ tear_down (World *world, gconstpointer data)
   vmsan_fd_close (&world->directory_fd);
   g_assert_no_errno (rmdir (world->directory));
   g_free (world->directory);
-}
-
-static void
-make_pipe (int *read_fd, int *write_fd)
-{
-  int ends[2];
-
-  g_assert_no_errno (pipe2 (ends, O_CLOEXEC));
-  *read_fd = ends[0];
-  *write_fd = ends[1];
 }
 
 static int
@@ -140,37 +130,9 @@ start_shell (World *world, const char *script)
 }
 
 static void
-on_result (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  *(GAsyncResult **) user_data = g_object_ref (result);
-}
-
-static gboolean
-on_deadline (gpointer user_data)
-{
-  g_error ("The deadline of a test passed");
-  return G_SOURCE_REMOVE;
-}
-
-static int
-wait_for_end (World *world)
-{
-  g_autoptr (GAsyncResult) result = NULL;
-  guint deadline = g_timeout_add (DEADLINE_MS, on_deadline, NULL);
-  int status = -1;
-
-  vmsan_process_wait_async (world->process, NULL, on_result, &result);
-  while (result == NULL)
-    g_main_context_iteration (NULL, TRUE);
-  g_source_remove (deadline);
-  g_assert_true (vmsan_process_wait_finish (world->process, result, &status, NULL));
-  return status;
-}
-
-static void
 assert_exits (World *world, int code)
 {
-  int status = wait_for_end (world);
+  int status = wait_for (world->process);
 
   g_assert_true (WIFEXITED (status));
   g_assert_cmpint (WEXITSTATUS (status), ==, code);
@@ -405,7 +367,7 @@ test_the_monitor_dies_with_the_supervisor (World *world, gconstpointer data)
   assert_line (world, "ready");
   g_assert_true (vmsan_process_kill (world->process, SIGKILL, NULL));
   assert_line (world, "");
-  g_assert_cmpint (wait_for_end (world), ==, SIGKILL);
+  g_assert_cmpint (wait_for (world->process), ==, SIGKILL);
   assert_status_file (world, "");
 }
 
@@ -442,7 +404,7 @@ test_it_works_without_a_pid_namespace (World *world, gconstpointer data)
   assert_line (world, "ready");
   g_assert_true (vmsan_process_kill (world->process, SIGKILL, NULL));
   assert_line (world, "");
-  g_assert_cmpint (wait_for_end (world), ==, SIGKILL);
+  g_assert_cmpint (wait_for (world->process), ==, SIGKILL);
 }
 
 static void
