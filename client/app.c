@@ -62,9 +62,9 @@ app_parse (App *app, const GOptionEntry *entries, AppParse how, int *argc, char 
   return TRUE;
 }
 
-static void
-print_line (const char *text)
+static void G_GNUC_PRINTF (1, 0) print_line (const char *format, va_list args)
 {
+  g_autofree char *text = g_strdup_vprintf (format, args);
   g_autofree char *safe = text_printable (text);
 
   fprintf (stderr, "vmsan-client: %s\n", safe);
@@ -73,13 +73,11 @@ print_line (const char *text)
 int
 app_usage_error (App *app, const char *format, ...)
 {
-  g_autofree char *text = NULL;
   va_list args;
 
   va_start (args, format);
-  text = g_strdup_vprintf (format, args);
+  print_line (format, args);
   va_end (args);
-  print_line (text);
   fprintf (stderr, _ ("Try “vmsan-client %s --help”.\n"), app->command->name);
   return APP_USAGE;
 }
@@ -87,27 +85,23 @@ app_usage_error (App *app, const char *format, ...)
 void
 app_print_error (const char *format, ...)
 {
-  g_autofree char *text = NULL;
   va_list args;
 
   va_start (args, format);
-  text = g_strdup_vprintf (format, args);
+  print_line (format, args);
   va_end (args);
-  print_line (text);
 }
 
 void
 app_print_note (App *app, const char *format, ...)
 {
-  g_autofree char *text = NULL;
   va_list args;
 
   if (app->quiet)
     return;
   va_start (args, format);
-  text = g_strdup_vprintf (format, args);
+  print_line (format, args);
   va_end (args);
-  print_line (text);
 }
 
 int
