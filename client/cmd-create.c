@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "commands.h"
+#include "network-options.h"
 #include "output.h"
 #include "progress.h"
 #include "units.h"
@@ -27,6 +28,7 @@ typedef struct
   char *disk;
   char *timeout;
   char **labels;
+  NetworkOptions network;
   int cpus;
   gboolean no_start;
 } Options;
@@ -45,6 +47,7 @@ options_clear (Options *options)
   g_free (options->disk);
   g_free (options->timeout);
   g_strfreev (options->labels);
+  network_options_clear (&options->network);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
@@ -132,6 +135,7 @@ make_request (const Options *options, GError **error)
   if (options->no_start)
     g_variant_dict_insert (&dict, "start", "b", FALSE);
   if (!parse_numbers (options, &dict, error) ||
+      !network_options_fill (&options->network, &dict, error) ||
       (options->labels != NULL && !parse_labels (options->labels, &dict, error)))
     {
       g_variant_dict_clear (&dict);
@@ -222,6 +226,23 @@ run (App *app, int argc, char **argv)
       N_ ("A label; may be given several times"), N_ ("KEY=VALUE") },
     { "project", 0, 0, G_OPTION_ARG_STRING, &options.project,
       N_ ("A label that authorization rules see"), N_ ("PROJECT") },
+    { "network-policy", 0, 0, G_OPTION_ARG_STRING, &options.network.policy,
+      N_ ("What it may reach: allow-all (default), deny-all or custom"), N_ ("POLICY") },
+    { "allowed-domain", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.network.allowed_domains,
+      N_ ("A name that it may reach, *.NAME for those below; may be given several times"),
+      N_ ("NAME") },
+    { "allowed-cidr", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.network.allowed_cidrs,
+      N_ ("Addresses that it may reach; may be given several times"), N_ ("CIDR") },
+    { "denied-cidr", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.network.denied_cidrs,
+      N_ ("Addresses that it may not, whatever else is allowed; may be given several times"),
+      N_ ("CIDR") },
+    { "publish-port", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.network.ports,
+      N_ ("A port of this host that leads to one of the guest; may be given several times"),
+      N_ ("[ADDRESS:]PORT:GUEST-PORT[/udp]") },
+    { "bandwidth", 0, 0, G_OPTION_ARG_STRING, &options.network.bandwidth,
+      N_ ("Limit in each direction in Mbit/s (default: none)"), N_ ("MBIT") },
+    { "no-icmp", 0, 0, G_OPTION_ARG_NONE, &options.network.no_icmp, N_ ("Drop pings"), NULL },
+    { "no-network", 0, 0, G_OPTION_ARG_NONE, &options.network.none, N_ ("Loopback only"), NULL },
     { "no-start", 0, 0, G_OPTION_ARG_NONE, &options.no_start, N_ ("Do not boot it yet"), NULL },
     { NULL },
   };

@@ -36,9 +36,18 @@ argument_names (const char *signal, GVariant *parameters)
                                        "new-state", "reason", "actor", NULL };
   static const char *const error[] = { "sequence",   "id",      "owner", "phase",
                                        "error-name", "message", "actor", NULL };
+  static const char *const policy[] = { "sequence",   "id",     "owner", "old-policy",
+                                        "new-policy", "reason", "actor", NULL };
+  const struct
+  {
+    const char *signal;
+    const char *const *names;
+  } wide[] = { { "StateChanged", state }, { "Error", error }, { "NetworkPolicyChanged", policy } };
 
   if (g_variant_is_of_type (parameters, G_VARIANT_TYPE ("(tsussss)")))
-    return strcmp (signal, "Error") == 0 ? error : state;
+    for (gsize i = 0; i < G_N_ELEMENTS (wide); i++)
+      if (strcmp (signal, wide[i].signal) == 0)
+        return wide[i].names;
   if (g_variant_is_of_type (parameters, G_VARIANT_TYPE ("(tsuss)")))
     return plain;
   return NULL;
@@ -85,7 +94,7 @@ print_text (const Events *events,
   const char *id = "";
 
   g_variant_get_child (parameters, 1, "&s", &id);
-  printf ("%s  %s%-13s%s %s", time, text_bold (events->colourful), signal,
+  printf ("%s  %s%-20s%s %s", time, text_bold (events->colourful), signal,
           text_plain (events->colourful), id);
   for (gsize i = 3; names[i] != NULL; i++)
     {
@@ -99,6 +108,15 @@ print_text (const Events *events,
                 strchr (safe, ' ') != NULL ? "”" : "");
     }
   putchar ('\n');
+}
+
+static gboolean
+has_sequence (GVariant *parameters)
+{
+  g_autoptr (GVariant) first =
+      g_variant_n_children (parameters) > 0 ? g_variant_get_child_value (parameters, 0) : NULL;
+
+  return first != NULL && g_variant_is_of_type (first, G_VARIANT_TYPE_UINT64);
 }
 
 /* A gap in the numbers means that something was missed: the listener should look again. */
@@ -121,12 +139,14 @@ on_hook (VmsanClient *client, const char *signal, GVariant *parameters, gpointer
   guint64 sequence;
   const char *id;
 
-  /* A signal that this program does not know comes from a newer service. */
-  if (names == NULL || events->done)
+  if (events->done || !has_sequence (parameters))
     return;
   g_variant_get_child (parameters, 0, "t", &sequence);
-  g_variant_get_child (parameters, 1, "&s", &id);
   check_sequence (events, sequence);
+  /* A signal that this program does not know comes from a newer service. */
+  if (names == NULL)
+    return;
+  g_variant_get_child (parameters, 1, "&s", &id);
   if (!is_wanted (events, signal, id))
     return;
 

@@ -6,7 +6,9 @@
 #include "config.h"
 
 #include "commands.h"
+#include "network-text.h"
 #include "output.h"
+#include "pairs.h"
 #include "text.h"
 
 #include <glib/gi18n.h>
@@ -26,12 +28,10 @@ typedef struct
 static void
 print_pair (Show *show, const char *title, const char *value)
 {
-  g_autofree char *safe = text_printable (value);
-  gsize width = text_width (title);
+  g_autoptr (GString) line = g_string_new (NULL);
 
-  if (safe[0] != '\0')
-    printf ("%*s%s%s:%s %s\n", (int) (width < 16 ? 16 - width : 0), "", text_bold (show->colourful),
-            title, text_plain (show->colourful), safe);
+  pairs_append (line, title, value, show->colourful);
+  fputs (line->str, stdout);
 }
 
 static void
@@ -79,6 +79,15 @@ print_vm (Show *show, VmsanVM *vm)
   print_time (show, _ ("Stops at"), vmsan_vm_get_timeout_at (vm));
 }
 
+static void
+print_network (Show *show, GVariant *network)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  network_text_append (text, network, show->colourful);
+  fputs (text->str, stdout);
+}
+
 /* The service may send more than this program knows of. */
 static void
 print_details (Show *show, GVariant *details)
@@ -94,6 +103,11 @@ print_details (Show *show, GVariant *details)
 
       if (strcmp (key, "console") == 0)
         continue;
+      if (strcmp (key, "network") == 0 && g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT))
+        {
+          print_network (show, value);
+          continue;
+        }
       if (g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
         text = g_variant_dup_string (value, NULL);
       else

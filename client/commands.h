@@ -16,6 +16,7 @@ extern const Command command_kernel_add;
 extern const Command command_kernel_list;
 extern const Command command_kernel_remove;
 extern const Command command_list;
+extern const Command command_network;
 extern const Command command_remove;
 extern const Command command_show;
 extern const Command command_start;

@@ -129,3 +129,21 @@ units_parse_duration_ms (const char *text, guint64 *milliseconds, GError **error
   *milliseconds = total;
   return TRUE;
 }
+
+gboolean
+units_parse_mbit (const char *text, guint32 *mbit, GError **error)
+{
+  const char *p = text;
+  guint64 number = 0;
+
+  if (strcmp (text, "none") != 0 &&
+      (!take_number (&p, &number) || *p != '\0' || number > G_MAXUINT32))
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   _ ("“%s” is not a bandwidth: write Mbit/s as a whole number, 0 for no limit"),
+                   text);
+      return FALSE;
+    }
+  *mbit = (guint32) number;
+  return TRUE;
+}

@@ -13,3 +13,6 @@ gboolean units_parse_mib (const char *text, guint32 *mib, GError **error);
 /* "500ms", "30s", "5m", "2h", "1d", or several, largest first: "1h30m". A number without a unit is
  * seconds. "0", "none" and "never" are 0. */
 gboolean units_parse_duration_ms (const char *text, guint64 *milliseconds, GError **error);
+
+/* A number of Mbit/s; "0" and "none" are 0. */
+gboolean units_parse_mbit (const char *text, guint32 *mbit, GError **error);

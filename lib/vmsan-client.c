@@ -385,7 +385,8 @@ vmsan_client_class_init (VmsanClientClass *klass)
   /**
    * VmsanClient::hook:
    * @client: the client
-   * @name: name of the signal, such as "AfterStart"; it is also the detail
+   * @name: name of the signal, such as "AfterStart" or "NetworkPolicyChanged"; it is also the
+   * detail
    * @parameters: what came with it: a tuple, as in the D-Bus interface `org.vmsan.Manager`
    *
    * Something happened to a machine.

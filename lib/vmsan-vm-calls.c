@@ -284,6 +284,68 @@ vmsan_vm_set_timeout_sync (VmsanVM *vm,
   return vmsan_vm_set_timeout_finish (vm, vmsan_sync_end (&sync), error);
 }
 
+/**
+ * vmsan_vm_set_network_policy:
+ * @vm: a machine
+ * @options: (nullable): `a{sv}`: "network-policy" (`s`), "allowed-cidrs" (`as`), "denied-cidrs"
+ *   (`as`), "allowed-domains" (`as`), "allow-icmp" (`b`), "bandwidth-mbit" (`u`)
+ * @cancellable: (nullable): to stop waiting for the answer
+ * @callback: (scope async): called when the change is in force, or nothing was changed
+ * @user_data: for @callback
+ *
+ * Changes what a machine may reach, at once where it runs. What is not in @options stays as it is.
+ */
+void
+vmsan_vm_set_network_policy (VmsanVM *vm,
+                             GVariant *options,
+                             GCancellable *cancellable,
+                             GAsyncReadyCallback callback,
+                             gpointer user_data)
+{
+  g_return_if_fail (VMSAN_IS_VM (vm));
+  call_vm (vm, "SetNetworkPolicy", g_variant_new ("(@a{sv})", vmsan_call_options (options)), "()",
+           g_task_new (vm, cancellable, callback, user_data), vmsan_call_return_true);
+}
+
+/**
+ * vmsan_vm_set_network_policy_finish:
+ * @vm: a machine
+ * @result: what the callback got
+ * @error: return location for an error
+ *
+ * Returns: %TRUE when the change is in force
+ */
+gboolean
+vmsan_vm_set_network_policy_finish (VmsanVM *vm, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, vm), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/**
+ * vmsan_vm_set_network_policy_sync:
+ * @vm: a machine
+ * @options: (nullable): see [method@VM.set_network_policy]
+ * @cancellable: (nullable): to stop waiting for the answer
+ * @error: return location for an error
+ *
+ * Changes what a machine may reach, and waits until that is in force.
+ *
+ * Returns: %TRUE when the change is in force
+ */
+gboolean
+vmsan_vm_set_network_policy_sync (VmsanVM *vm,
+                                  GVariant *options,
+                                  GCancellable *cancellable,
+                                  GError **error)
+{
+  g_auto (VmsanSync) sync = { 0 };
+
+  vmsan_sync_begin (&sync);
+  vmsan_vm_set_network_policy (vm, options, cancellable, vmsan_sync_done, &sync);
+  return vmsan_vm_set_network_policy_finish (vm, vmsan_sync_end (&sync), error);
+}
+
 /* ---- Exec ---------------------------------------------------------------------------------- */
 
 static void

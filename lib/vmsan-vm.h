@@ -73,6 +73,19 @@ VMSAN_PUBLIC gboolean vmsan_vm_set_timeout_sync (VmsanVM *vm,
                                                  GCancellable *cancellable,
                                                  GError **error);
 
+VMSAN_PUBLIC void vmsan_vm_set_network_policy (VmsanVM *vm,
+                                               GVariant *options,
+                                               GCancellable *cancellable,
+                                               GAsyncReadyCallback callback,
+                                               gpointer user_data);
+VMSAN_PUBLIC gboolean vmsan_vm_set_network_policy_finish (VmsanVM *vm,
+                                                          GAsyncResult *result,
+                                                          GError **error);
+VMSAN_PUBLIC gboolean vmsan_vm_set_network_policy_sync (VmsanVM *vm,
+                                                        GVariant *options,
+                                                        GCancellable *cancellable,
+                                                        GError **error);
+
 VMSAN_PUBLIC void vmsan_vm_exec (VmsanVM *vm,
                                  const char *const *argv,
                                  GVariant *options,

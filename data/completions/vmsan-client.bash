@@ -31,6 +31,7 @@ _vmsan_client()
     --image | -i) [ "$command" = create ] && COMPREPLY=($(compgen -W "$(_vmsan_client_names image)" -- "$cur")) && return ;;
     --kernel | -k) COMPREPLY=($(compgen -W "$(_vmsan_client_names kernel)" -- "$cur")); return ;;
     --driver) COMPREPLY=($(compgen -W 'auto qemu firecracker' -- "$cur")); return ;;
+    --policy | --network-policy) COMPREPLY=($(compgen -W 'allow-all deny-all custom' -- "$cur")); return ;;
     --init) COMPREPLY=($(compgen -W 'auto none' -- "$cur")); return ;;
     --state | -s) COMPREPLY=($(compgen -W 'creating stopped starting running paused stopping removing error' -- "$cur")); return ;;
     --owner | -o) COMPREPLY=($(compgen -u -- "$cur")); return ;;
@@ -38,17 +39,18 @@ _vmsan_client()
   esac
 
   case $command/$sub in
-    /) COMPREPLY=($(compgen -W 'create list show start stop remove timeout exec events image kernel --help --version' -- "$cur")); return ;;
+    /) COMPREPLY=($(compgen -W 'create list show start stop remove timeout network exec events image kernel --help --version' -- "$cur")); return ;;
     image/ | kernel/) COMPREPLY=($(compgen -W 'add list remove' -- "$cur")); return ;;
   esac
 
   if [[ $cur = -* ]]; then
     case $command/$sub in
-      create/) common+=' --image --name --kernel --cpus --memory --disk --timeout --driver --hostname --init --label --project --no-start' ;;
+      create/) common+=' --image --name --kernel --cpus --memory --disk --timeout --driver --hostname --init --label --project --network-policy --allowed-domain --allowed-cidr --denied-cidr --publish-port --bandwidth --no-icmp --no-network --no-start' ;;
       list/) common+=' --mine --owner --state' ;;
       show/) common+=' --console' ;;
       stop/) common+=' --force --deadline' ;;
       remove/) common+=' --force' ;;
+      network/) common+=' --policy --allow-domain --allow-cidr --deny-cidr --bandwidth --icmp --no-icmp' ;;
       exec/) common+=' --env --workdir --user --timeout' ;;
       events/) common+=' --count --name' ;;
       image/add) common+=' --name --root-owner' ;;
@@ -61,7 +63,7 @@ _vmsan_client()
   case $command/$sub in
     create/) COMPREPLY=($(compgen -W "$(_vmsan_client_names image)" -- "$cur")) ;;
     show/ | start/ | stop/ | remove/ | events/) COMPREPLY=($(compgen -W "$(_vmsan_client_names)" -- "$cur")) ;;
-    timeout/ | exec/) [ $behind = 0 ] && COMPREPLY=($(compgen -W "$(_vmsan_client_names)" -- "$cur")) ;;
+    timeout/ | network/ | exec/) [ $behind = 0 ] && COMPREPLY=($(compgen -W "$(_vmsan_client_names)" -- "$cur")) ;;
     image/remove) COMPREPLY=($(compgen -W "$(_vmsan_client_names image)" -- "$cur")) ;;
     kernel/remove) COMPREPLY=($(compgen -W "$(_vmsan_client_names kernel)" -- "$cur")) ;;
     image/add | kernel/add) COMPREPLY=($(compgen -f -- "$cur")) ;;

@@ -16,7 +16,7 @@ complete -c vmsan-client -f
 complete -c vmsan-client -n __fish_use_subcommand -l version -d 'Show the version'
 for line in 'create	Create a machine and boot it' 'list	List machines' 'show	Show what is known of machines' \
         'start	Boot stopped machines' 'stop	Shut machines down' 'remove	Remove machines' \
-        'timeout	Stop a running machine in a while' 'exec	Run a program in a machine' \
+        'timeout	Stop a running machine in a while' 'network	Show or change what a machine may reach' 'exec	Run a program in a machine' \
         'events	Follow what happens to machines' 'image	Images' 'kernel	Kernels'
     set -l parts (string split \t $line)
     complete -c vmsan-client -n __fish_use_subcommand -a $parts[1] -d $parts[2]
@@ -32,7 +32,7 @@ complete -c vmsan-client -n '__vmsan_in kernel add' -l from-host -d 'Take a kern
 complete -c vmsan-client -n '__vmsan_in kernel add' -l version -x -d 'What uname -r says'
 complete -c vmsan-client -n '__vmsan_in kernel add' -l modules -xa '(__fish_complete_directories)' -d 'Where its modules are'
 
-for command in show start stop remove timeout exec events
+for command in show start stop remove timeout network exec events
     complete -c vmsan-client -n "__vmsan_in $command" -a '(__vmsan_names)'
 end
 complete -c vmsan-client -n '__vmsan_in create' -a '(__vmsan_names image)'
@@ -48,7 +48,22 @@ complete -c vmsan-client -n '__vmsan_in create' -l hostname -x -d 'Host name in 
 complete -c vmsan-client -n '__vmsan_in create' -l init -xa 'auto none' -d 'What runs as init'
 complete -c vmsan-client -n '__vmsan_in create' -s l -l label -x -d 'KEY=VALUE'
 complete -c vmsan-client -n '__vmsan_in create' -l project -x -d 'Project'
+complete -c vmsan-client -n '__vmsan_in create' -l network-policy -xa 'allow-all deny-all custom' -d 'What it may reach'
+complete -c vmsan-client -n '__vmsan_in create' -l allowed-domain -x -d 'Name that it may reach'
+complete -c vmsan-client -n '__vmsan_in create' -l allowed-cidr -x -d 'Addresses that it may reach'
+complete -c vmsan-client -n '__vmsan_in create' -l denied-cidr -x -d 'Addresses that it may not'
+complete -c vmsan-client -n '__vmsan_in create' -l publish-port -x -d '[ADDRESS:]PORT:GUEST-PORT[/udp]'
+complete -c vmsan-client -n '__vmsan_in create' -l bandwidth -x -d 'Limit in Mbit/s'
+complete -c vmsan-client -n '__vmsan_in create' -l no-icmp -d 'Drop pings'
+complete -c vmsan-client -n '__vmsan_in create' -l no-network -d 'Loopback only'
 complete -c vmsan-client -n '__vmsan_in create' -l no-start -d 'Do not boot it yet'
+complete -c vmsan-client -n '__vmsan_in network' -l policy -xa 'allow-all deny-all custom' -d 'What it may reach'
+complete -c vmsan-client -n '__vmsan_in network' -l allow-domain -x -d 'Name that may be reached'
+complete -c vmsan-client -n '__vmsan_in network' -l allow-cidr -x -d 'Addresses that may be reached'
+complete -c vmsan-client -n '__vmsan_in network' -l deny-cidr -x -d 'Addresses that may not'
+complete -c vmsan-client -n '__vmsan_in network' -l bandwidth -x -d 'Limit in Mbit/s'
+complete -c vmsan-client -n '__vmsan_in network' -l icmp -d 'Pings follow the policy'
+complete -c vmsan-client -n '__vmsan_in network' -l no-icmp -d 'Drop pings'
 complete -c vmsan-client -n '__vmsan_in list' -l mine -d 'Only your own machines'
 complete -c vmsan-client -n '__vmsan_in list' -s o -l owner -xa '(__fish_complete_users)' -d 'Only this user'
 complete -c vmsan-client -n '__vmsan_in list' -s s -l state -xa 'creating stopped starting running paused stopping removing error' -d 'Only in this state'

@@ -6,6 +6,7 @@
 #include "agent/guest-init.h"
 #include "agent/identity.h"
 #include "agent/modules.h"
+#include "agent/net.h"
 #include "agent/rootfs.h"
 #include "agent/uevents.h"
 
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #define DISKS_MS  10000 /* for the disks to appear, which takes milliseconds */
+#define NET_MS    10000 /* for the network device, the same */
 #define TICK_MS   20    /* between two looks whether all processes are gone */
 #define FILES_MAX 524288
 
@@ -41,6 +43,7 @@ typedef struct
   char format[32]; /* of the image */
   AgentSource uevents;
   AgentTimer disks_timer;
+  AgentTimer net_timer;
   AgentTimer end_timer;
   EndStage end_stage;
   uint64_t stage_until_ms;
@@ -143,27 +146,66 @@ start_init (Guest *guest, AgentError *error)
   return guest->has_init;
 }
 
-/* Goes on as far as what is there allows: the disks and the configuration come in any order. */
+/* The steps of the beginning: DONE, to be tried again when something new is there, or not to be
+ * done at all. */
+typedef enum
+{
+  STEP_DONE,
+  STEP_WAITS,
+  STEP_FAILED,
+} Step;
+
+static Step
+enter_root (Guest *guest, AgentError *error)
+{
+  AgentDisks disks;
+
+  if (guest->has_root)
+    return STEP_DONE;
+  if (!agent_rootfs_find_disks (&disks))
+    return STEP_WAITS;
+  agent_loop_stop_timer (&guest->disks_timer);
+  guest->has_root = agent_rootfs_enter (&disks, guest->format, error);
+  return guest->has_root ? STEP_DONE : STEP_FAILED;
+}
+
+static Step
+set_up_network (Guest *guest, AgentError *error)
+{
+  const AgentNetConfig *net = &guest->agent.config->net;
+  int device;
+
+  if (!agent_net_config_is_wanted (net))
+    return STEP_DONE;
+  device = agent_net_find_device ();
+  if (device == 0)
+    {
+      if (guest->net_timer.due_ms == 0)
+        agent_loop_start_timer (&guest->agent.loop, &guest->net_timer, NET_MS);
+      return STEP_WAITS;
+    }
+  agent_loop_stop_timer (&guest->net_timer);
+  return agent_net_set_up (net, device, error) && agent_net_write_resolvers (net, error)
+             ? STEP_DONE
+             : STEP_FAILED;
+}
+
+/* Goes on as far as what is there allows: the devices and the configuration come in any order. */
 static void
 advance (Guest *guest)
 {
   Agent *agent = &guest->agent;
-  AgentDisks disks;
   AgentError error;
+  Step step;
 
   if (agent->phase != AGENT_BOOTING)
     return;
-  if (!guest->has_root && agent_rootfs_find_disks (&disks))
-    {
-      agent_loop_stop_timer (&guest->disks_timer);
-      if (!agent_rootfs_enter (&disks, guest->format, &error))
-        {
-          agent_fail (agent, &error);
-          return;
-        }
-      guest->has_root = true;
-    }
-  if (!guest->has_root || agent->config == NULL)
+  step = enter_root (guest, &error);
+  if (step == STEP_DONE)
+    step = agent->config == NULL ? STEP_WAITS : set_up_network (guest, &error);
+  if (step == STEP_FAILED)
+    agent_fail (agent, &error);
+  if (step != STEP_DONE)
     return;
   if (agent->config->hostname[0] != '\0')
     agent_identity_set_hostname (agent->config->hostname);
@@ -201,6 +243,19 @@ on_disks_late (AgentTimer *timer)
                    disks.image[0] == '\0' ? "the disk of the image (serial “base”)"
                                           : "the private disk (serial “upper”)",
                    DISKS_MS / 1000);
+  agent_fail (&guest->agent, &error);
+}
+
+static void
+on_net_late (AgentTimer *timer)
+{
+  Guest *guest = timer->data;
+  AgentError error;
+
+  agent_error_set (&error,
+                   "no network device appeared within %d seconds, and the guest is to have an "
+                   "address; the kernel may lack the module virtio_net",
+                   NET_MS / 1000);
   agent_fail (&guest->agent, &error);
 }
 
@@ -268,6 +323,7 @@ agent_guest_run (char **argv)
     }
   guest->argv = argv;
   guest->disks_timer = (AgentTimer){ .expired = on_disks_late, .data = guest };
+  guest->net_timer = (AgentTimer){ .expired = on_net_late, .data = guest };
   guest->end_timer = (AgentTimer){ .expired = on_end_tick, .data = guest };
   agent_modules_load ("/modules");
   agent_loop_start_timer (&guest->agent.loop, &guest->disks_timer, DISKS_MS);

@@ -16,6 +16,7 @@
 static void
 configured (Agent *agent)
 {
+  /* The network is the host's own: addresses are for a guest. */
   agent_become_ready (agent);
 }
 

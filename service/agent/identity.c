@@ -3,6 +3,7 @@
 #include "agent/identity.h"
 
 #include "agent/error.h"
+#include "agent/etc.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -13,25 +14,12 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/openat2.h>
 #include <net/if.h>
 
-#define HOSTS_MAX      (64u << 10)
-#define TEMPORARY_NAME ".vmsan-agent.new"
-
-/* /etc itself must not lead elsewhere, such as into /proc. */
-static int
-open_etc (void)
-{
-  struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-                          .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
-
-  return (int) syscall (SYS_openat2, AT_FDCWD, "/etc", &how, sizeof how);
-}
+#define HOSTS_MAX (64u << 10)
 
 /* Whether NAME is missing or a plain file; a link is what the image wants it to be. */
 static bool
@@ -44,27 +32,11 @@ may_replace (int etc_fd, const char *name)
   return S_ISREG (stat.st_mode);
 }
 
-/* Puts a new file in the place of NAME, so that nothing is written through a link. */
 static void
 replace_file (int etc_fd, const char *name, const char *content)
 {
-  const size_t length = strlen (content);
-  bool written;
-  int fd;
-
-  unlinkat (etc_fd, TEMPORARY_NAME, 0);
-  fd = openat (etc_fd, TEMPORARY_NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-  if (fd < 0)
-    {
-      agent_log ("cannot write /etc/%s: %s", name, strerror (errno));
-      return;
-    }
-  written = write (fd, content, length) == (ssize_t) length;
-  close (fd);
-  if (written && renameat (etc_fd, TEMPORARY_NAME, etc_fd, name) == 0)
-    return;
-  agent_log ("cannot write /etc/%s: %s", name, strerror (errno));
-  unlinkat (etc_fd, TEMPORARY_NAME, 0);
+  if (!agent_etc_replace (etc_fd, name, content))
+    agent_log ("cannot write /etc/%s: %s", name, strerror (errno));
 }
 
 /* The content, NUL-terminated and freed by the caller; empty when there is none. NULL: too long. */
@@ -143,7 +115,7 @@ agent_identity_set_hostname (const char *hostname)
 
   if (sethostname (hostname, strlen (hostname)) < 0)
     agent_log ("cannot set the host name: %s", strerror (errno));
-  etc_fd = open_etc ();
+  etc_fd = agent_etc_open ();
   if (etc_fd < 0)
     {
       agent_log ("leaving /etc as it is: %s", strerror (errno));

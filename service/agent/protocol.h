@@ -172,6 +172,11 @@ enum VmsanFieldTag
   VMSAN_FIELD_CODE = 22,    /* u32 VmsanExecError */
   VMSAN_FIELD_PORT = 23,    /* u32 */
   VMSAN_FIELD_REALTIME_NS = 24, /* u64: host's clock, to set the guest's */
+
+  /* CONFIGURE, for the first Ethernet device; none of them: loopback only */
+  VMSAN_FIELD_ADDRESS = 32,  /* "192.0.0.2/29", "fd00::2/64"; at most one of each family */
+  VMSAN_FIELD_GATEWAY = 33,  /* default route, of the family of the address */
+  VMSAN_FIELD_RESOLVER = 34, /* for /etc/resolv.conf; at most 3 */
 };
 
 enum VmsanShutdownAction

@@ -97,7 +97,8 @@ take_config_field (AgentConfig *config, Text *text, const VmsanField *field, Age
         return agent_error_set (error, "the time is not 8 bytes");
       return true;
     default:
-      return true;
+      return !agent_net_config_has_tag (field->tag) ||
+             agent_net_config_take (&config->net, field, error);
     }
 }
 
@@ -112,13 +113,16 @@ agent_config_parse (AgentConfig *config, const uint8_t *payload, size_t length, 
   config->hostname[0] = config->cwd[0] = config->user[0] = '\0';
   strcpy (config->init, "auto");
   config->realtime_ns = 0;
+  config->net = (AgentNetConfig){ 0 };
   config->env.n_items = 0;
   config->env.items[0] = NULL;
   vmsan_field_reader_init (&reader, payload, length);
   while ((more = vmsan_field_reader_next (&reader, &field)) == 1)
     if (!take_config_field (config, &text, &field, error))
       return AGENT_PARSE_REFUSED;
-  return more < 0 ? AGENT_PARSE_MALFORMED : AGENT_PARSE_OK;
+  if (more < 0)
+    return AGENT_PARSE_MALFORMED;
+  return agent_net_config_check (&config->net, error) ? AGENT_PARSE_OK : AGENT_PARSE_REFUSED;
 }
 
 static bool

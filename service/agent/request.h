@@ -5,6 +5,7 @@
 #pragma once
 
 #include "agent/error.h"
+#include "agent/net-config.h"
 #include "agent/protocol.h"
 
 #include <limits.h>
@@ -26,6 +27,7 @@ typedef struct
   char cwd[PATH_MAX];                    /* "": none */
   char user[AGENT_USER_SPEC_MAX];        /* "": root */
   uint64_t realtime_ns;                  /* 0: leave the clock */
+  AgentNetConfig net;
   AgentStrings env;
   char text[VMSAN_FRAME_PAYLOAD_MAX + VMSAN_ARGS_MAX];
 } AgentConfig;

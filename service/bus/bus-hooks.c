@@ -13,11 +13,19 @@ struct _VmsanBusHooks
 };
 
 static const char *const signal_names[] = {
-  [VMSAN_HOOK_BEFORE_CREATE] = "BeforeCreate", [VMSAN_HOOK_AFTER_CREATE] = "AfterCreate",
-  [VMSAN_HOOK_BEFORE_START] = "BeforeStart",   [VMSAN_HOOK_AFTER_START] = "AfterStart",
-  [VMSAN_HOOK_BEFORE_STOP] = "BeforeStop",     [VMSAN_HOOK_AFTER_STOP] = "AfterStop",
-  [VMSAN_HOOK_BEFORE_REMOVE] = "BeforeRemove", [VMSAN_HOOK_AFTER_REMOVE] = "AfterRemove",
-  [VMSAN_HOOK_STATE_CHANGED] = "StateChanged", [VMSAN_HOOK_ERROR] = "Error",
+  [VMSAN_HOOK_BEFORE_CREATE] = "BeforeCreate",
+  [VMSAN_HOOK_AFTER_CREATE] = "AfterCreate",
+  [VMSAN_HOOK_BEFORE_START] = "BeforeStart",
+  [VMSAN_HOOK_AFTER_START] = "AfterStart",
+  [VMSAN_HOOK_BEFORE_STOP] = "BeforeStop",
+  [VMSAN_HOOK_AFTER_STOP] = "AfterStop",
+  [VMSAN_HOOK_BEFORE_REMOVE] = "BeforeRemove",
+  [VMSAN_HOOK_AFTER_REMOVE] = "AfterRemove",
+  [VMSAN_HOOK_NETWORK_AFTER_SETUP] = "NetworkAfterSetup",
+  [VMSAN_HOOK_NETWORK_AFTER_TEARDOWN] = "NetworkAfterTeardown",
+  [VMSAN_HOOK_NETWORK_POLICY_CHANGED] = "NetworkPolicyChanged",
+  [VMSAN_HOOK_STATE_CHANGED] = "StateChanged",
+  [VMSAN_HOOK_ERROR] = "Error",
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (signal_names) == VMSAN_HOOK_LAST + 1);
@@ -40,6 +48,9 @@ parameters_of (guint64 sequence, const VmsanHookEvent *event)
     {
     case VMSAN_HOOK_ERROR:
       return error_parameters (sequence, event);
+    case VMSAN_HOOK_NETWORK_POLICY_CHANGED:
+      return g_variant_new ("(tsussss)", sequence, event->id, (guint32) event->owner,
+                            event->old_policy, event->new_policy, event->reason, event->actor);
     case VMSAN_HOOK_STATE_CHANGED:
       return g_variant_new ("(tsussss)", sequence, event->id, (guint32) event->owner,
                             event->old_state, event->new_state, event->reason, event->actor);

@@ -27,6 +27,8 @@ static const VmsanBusMethod methods[] = {
   { VM, "Remove", OWNER ("manage-own", "manage"), vmsan_bus_parse_remove, vmsan_bus_remove },
   { VM, "SetTimeout", OWNER ("manage-own", "manage"), vmsan_bus_parse_set_timeout,
     vmsan_bus_set_timeout },
+  { VM, "SetNetworkPolicy", OWNER ("network-own", "network"), vmsan_bus_parse_set_network_policy,
+    vmsan_bus_set_network_policy },
   { VM, "Run", OWNER ("access-own", "access"), vmsan_bus_parse_run, vmsan_bus_run },
   { VM, "Exec", OWNER ("access-own", "access"), vmsan_bus_parse_exec, vmsan_bus_exec },
   { VM, "GetDetails", OWNER ("manage-own", "view"), NULL, vmsan_bus_get_details },

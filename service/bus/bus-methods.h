@@ -41,6 +41,9 @@ gboolean vmsan_bus_parse_remove (VmsanBusCall *call, GVariant *parameters, GErro
 void vmsan_bus_remove (VmsanBusCall *call);
 gboolean vmsan_bus_parse_set_timeout (VmsanBusCall *call, GVariant *parameters, GError **error);
 void vmsan_bus_set_timeout (VmsanBusCall *call);
+gboolean
+vmsan_bus_parse_set_network_policy (VmsanBusCall *call, GVariant *parameters, GError **error);
+void vmsan_bus_set_network_policy (VmsanBusCall *call);
 gboolean vmsan_bus_parse_exec (VmsanBusCall *call, GVariant *parameters, GError **error);
 gboolean vmsan_bus_parse_run (VmsanBusCall *call, GVariant *parameters, GError **error);
 void vmsan_bus_exec (VmsanBusCall *call);

@@ -6,7 +6,7 @@
 #include "bus/bus-properties.h"
 #include "sys/error.h"
 #include "sys/fd.h"
-#include "vm/options.h"
+#include "sys/options.h"
 #include "vm/vm-record.h"
 
 #define MAX_MODULES      64

@@ -6,7 +6,7 @@
 #include "bus/bus-objects.h"
 #include "bus/bus-properties.h"
 #include "sys/error.h"
-#include "vm/options.h"
+#include "sys/options.h"
 
 /* ---- CreateVM ------------------------------------------------------------------------------ */
 
@@ -14,8 +14,10 @@ gboolean
 vmsan_bus_parse_create_vm (VmsanBusCall *call, GVariant *parameters, GError **error)
 {
   g_autoptr (GVariant) options = g_variant_get_child_value (parameters, 0);
+  VmsanVmManager *manager = call->bus->manager;
   VmsanVmRequest *request =
-      vmsan_vm_request_parse (options, call->uid, vmsan_vm_manager_get_config (call->bus->manager),
+      vmsan_vm_request_parse (options, call->uid, vmsan_vm_manager_get_config (manager),
+                              vmsan_net_manager_get_pools (vmsan_vm_manager_get_networks (manager)),
                               error);
 
   if (request == NULL)

@@ -5,7 +5,7 @@
 #include "bus/bus-methods.h"
 #include "sys/error.h"
 #include "sys/fd.h"
-#include "vm/options.h"
+#include "sys/options.h"
 
 #define MAX_STOP_DEADLINE_MS 600000
 
@@ -154,6 +154,45 @@ vmsan_bus_set_timeout (VmsanBusCall *call)
   const guint64 *timeout_ms = call->request;
 
   vmsan_vm_set_timeout_async (call->vm, *timeout_ms, call->actor, on_timeout_set, call);
+}
+
+/* ---- SetNetworkPolicy ---------------------------------------------------------------------- */
+
+gboolean
+vmsan_bus_parse_set_network_policy (VmsanBusCall *call, GVariant *parameters, GError **error)
+{
+  g_autoptr (GVariant) options = g_variant_get_child_value (parameters, 0);
+
+  if (!vmsan_options_check (options, vmsan_net_policy_live_options, error))
+    return FALSE;
+  vmsan_bus_call_set_request (call, g_steal_pointer (&options), (GDestroyNotify) g_variant_unref);
+  return TRUE;
+}
+
+static void
+on_policy_set (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  GError *error = NULL;
+
+  if (vmsan_vm_set_network_policy_finish (VMSAN_VM (source), result, &error))
+    vmsan_bus_call_return (user_data, NULL);
+  else
+    vmsan_bus_call_fail (user_data, error);
+}
+
+void
+vmsan_bus_set_network_policy (VmsanBusCall *call)
+{
+  VmsanNetManager *networks = vmsan_vm_manager_get_networks (call->bus->manager);
+  GError *error = NULL;
+  g_autoptr (VmsanNetPolicy) policy =
+      vmsan_net_policy_parse (call->request, vmsan_vm_get_record (call->vm)->network,
+                              vmsan_net_manager_get_pools (networks), &error);
+
+  if (policy == NULL)
+    vmsan_bus_call_fail (call, error);
+  else
+    vmsan_vm_set_network_policy_async (call->vm, policy, call->actor, on_policy_set, call);
 }
 
 /* ---- Exec and Run -------------------------------------------------------------------------- */

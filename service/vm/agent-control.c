@@ -4,6 +4,7 @@
 
 #include "vm/agent-control.h"
 
+#include "net/net-address.h"
 #include "sys/error.h"
 #include "sys/fd.h"
 #include "sys/source.h"
@@ -202,6 +203,31 @@ send_frame (VmsanAgentControl *self, guint8 type, const void *payload, gsize len
 }
 
 static gboolean
+append_text (guint8 *payload, gsize capacity, gsize *used, guint16 tag, const char *text)
+{
+  return vmsan_field_append (payload, capacity, used, tag, text, strlen (text));
+}
+
+static gboolean
+append_network (guint8 *payload,
+                gsize capacity,
+                gsize *used,
+                const VmsanGuestConfiguration *configuration)
+{
+  static const char address4[] = VMSAN_NET_GUEST4 "/" G_STRINGIFY (VMSAN_NET_PREFIX4);
+  static const char address6[] = VMSAN_NET_GUEST6 "/" G_STRINGIFY (VMSAN_NET_PREFIX6);
+
+  if (!configuration->has_network)
+    return TRUE;
+  return append_text (payload, capacity, used, VMSAN_FIELD_ADDRESS, address4) &&
+         append_text (payload, capacity, used, VMSAN_FIELD_GATEWAY, VMSAN_NET_GATEWAY4) &&
+         append_text (payload, capacity, used, VMSAN_FIELD_RESOLVER, VMSAN_NET_GATEWAY4) &&
+         (!configuration->has_ipv6 ||
+          (append_text (payload, capacity, used, VMSAN_FIELD_ADDRESS, address6) &&
+           append_text (payload, capacity, used, VMSAN_FIELD_GATEWAY, VMSAN_NET_GATEWAY6)));
+}
+
+static gboolean
 send_configuration (VmsanAgentControl *self,
                     const VmsanGuestConfiguration *configuration,
                     GError **error)
@@ -216,7 +242,8 @@ send_configuration (VmsanAgentControl *self,
       !vmsan_field_append (payload, sizeof payload, &used, VMSAN_FIELD_INIT, configuration->init,
                            strlen (configuration->init)) ||
       !vmsan_field_append (payload, sizeof payload, &used, VMSAN_FIELD_REALTIME_NS, &now_ns,
-                           sizeof now_ns))
+                           sizeof now_ns) ||
+      !append_network (payload, sizeof payload, &used, configuration))
     {
       g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT,
                    "The guest's configuration is too long");

@@ -24,6 +24,8 @@ typedef struct
 {
   const char *hostname;
   const char *init;
+  gboolean has_network; /* the fixed addresses of net-address.h */
+  gboolean has_ipv6;
 } VmsanGuestConfiguration;
 
 /* Configures a guest that has just booted and waits until it is ready. GUEST_FAILED with the

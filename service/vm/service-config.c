@@ -10,7 +10,8 @@
 typedef enum
 {
   KEY_TEXT,
-  KEY_PATH, /* absolute */
+  KEY_OPTIONAL, /* text that may be empty */
+  KEY_PATH,     /* absolute */
   KEY_UINT,
   KEY_UINT64,
 } KeyType;
@@ -57,9 +58,18 @@ static const Key keys[] = {
   { "Ids", "BuilderFirstUid", KEY_UINT, MEMBER (builder_first_uid), NULL, 65536, 4294000000,
     1879113728 },
   { "Cgroup", "Parent", KEY_PATH, MEMBER (cgroup_parent), "/vmsan", 0, 0, 0 },
+  { "Network", "IPv4Pool", KEY_TEXT, MEMBER (ipv4_pool), "198.18.0.0/16", 0, 0, 0 },
+  { "Network", "IPv6Pool", KEY_OPTIONAL, MEMBER (ipv6_pool), "", 0, 0, 0 },
+  { "Network", "Resolver", KEY_OPTIONAL, MEMBER (resolver), "", 0, 0, 0 },
   { "QEMU", "Binary", KEY_TEXT, MEMBER (qemu_binary), "qemu-system-x86_64", 0, 0, 0 },
   { "QEMU", "ConsoleMaxKiB", KEY_UINT, MEMBER (console_max_kib), NULL, 16, 1048576, 1024 },
 };
+
+static gboolean
+is_text (const Key *key)
+{
+  return key->type == KEY_TEXT || key->type == KEY_OPTIONAL || key->type == KEY_PATH;
+}
 
 /* FALSE for a value that is there and cannot be read: it must not become the default unseen. */
 static gboolean
@@ -87,9 +97,10 @@ read_key (VmsanConfig *self, GKeyFile *file, const Key *key, GError **error)
 
   if (!read_text (file, key, &text, error))
     return FALSE;
-  if (key->type == KEY_TEXT || key->type == KEY_PATH)
+  if (is_text (key))
     {
-      if (text != NULL && (*text == '\0' || (key->type == KEY_PATH && *text != '/')))
+      if (text != NULL && key->type != KEY_OPTIONAL &&
+          (*text == '\0' || (key->type == KEY_PATH && *text != '/')))
         {
           g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT, "[%s] %s: “%s” is not %s",
                        key->group, key->key, text,
@@ -218,7 +229,7 @@ void
 vmsan_config_free (VmsanConfig *self)
 {
   for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
-    if (keys[i].type == KEY_TEXT || keys[i].type == KEY_PATH)
+    if (is_text (&keys[i]))
       g_free (G_STRUCT_MEMBER (char *, self, keys[i].offset));
   g_free (self->libexec_directory);
   g_free (self);

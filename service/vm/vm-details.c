@@ -40,6 +40,25 @@ vmsan_vm_read_console (VmsanVm *self, gsize max_bytes)
   return g_string_free (safe, FALSE);
 }
 
+/* The policy, and the address that the host sees. */
+static GVariant *
+describe_network (VmsanVm *self)
+{
+  const VmsanVmRecord *record = self->record;
+  g_autoptr (GVariant) policy = g_variant_ref_sink (vmsan_net_policy_to_variant (record->network));
+  VmsanNetSlotAddresses addresses;
+  GVariantDict network;
+
+  g_variant_dict_init (&network, policy);
+  if (record->slot != VMSAN_VM_NO_SLOT)
+    {
+      vmsan_net_pools_get_addresses (vmsan_net_manager_get_pools (self->context->networks),
+                                     record->slot, &addresses);
+      g_variant_dict_insert (&network, "address", "s", addresses.own4);
+    }
+  return g_variant_dict_end (&network);
+}
+
 GVariant *
 vmsan_vm_get_details (VmsanVm *self)
 {
@@ -53,6 +72,7 @@ vmsan_vm_get_details (VmsanVm *self)
   g_variant_dict_insert (&details, "init", "s", record->init);
   g_variant_dict_insert (&details, "project", "s", record->project);
   g_variant_dict_insert_value (&details, "labels", record->labels);
+  g_variant_dict_insert_value (&details, "network", describe_network (self));
   g_variant_dict_insert (&details, "timeout-ms", "t", record->timeout_ms);
   if ((console = vmsan_vm_read_console (self, CONSOLE_BYTES)) != NULL)
     g_variant_dict_insert (&details, "console", "s", console);

@@ -20,6 +20,9 @@ typedef enum
   VMSAN_HOOK_AFTER_STOP,
   VMSAN_HOOK_BEFORE_REMOVE,
   VMSAN_HOOK_AFTER_REMOVE,
+  VMSAN_HOOK_NETWORK_AFTER_SETUP,
+  VMSAN_HOOK_NETWORK_AFTER_TEARDOWN,
+  VMSAN_HOOK_NETWORK_POLICY_CHANGED,
   VMSAN_HOOK_STATE_CHANGED,
   VMSAN_HOOK_ERROR,
 } VmsanHook;
@@ -33,6 +36,8 @@ typedef struct
   uid_t owner;
   const char *reason;
   const char *actor;
+  const char *old_policy; /* NETWORK_POLICY_CHANGED: the kinds; lists are the owner's to see */
+  const char *new_policy;
   const char *old_state; /* STATE_CHANGED */
   const char *new_state;
   const char *phase; /* ERROR */

@@ -13,6 +13,8 @@
 #include "vm/vm-reconcile.h"
 #include "vm/vm-table.h"
 
+#include <fcntl.h>
+
 /* What a new machine needs at least of its file system: the metadata of a private disk. */
 #define MIN_FREE_BYTES (64 << 20)
 
@@ -82,6 +84,7 @@ vmsan_vm_manager_finalize (GObject *object)
   g_clear_pointer (&self->table, vmsan_vm_table_free);
   g_clear_pointer (&self->probes, g_hash_table_unref);
   g_clear_object (&context->store);
+  g_clear_object (&context->networks);
   g_clear_object (&context->images);
   g_clear_object (&context->kernels);
   g_clear_pointer (&context->state_root, vmsan_managed_root_unref);
@@ -115,6 +118,27 @@ vmsan_vm_manager_init (VmsanVmManager *self)
   self->table = vmsan_vm_table_new ();
   self->probes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
                                         (GDestroyNotify) vmsan_vmm_probe_free);
+}
+
+static gboolean
+open_networks (VmsanVmManager *self, GError **error)
+{
+  VmsanNetConfig config = {
+    .resolver = self->config->resolver,
+  };
+
+  if (!vmsan_net_pools_parse (self->config->ipv4_pool, self->config->ipv6_pool, &config.pools,
+                              error))
+    {
+      g_prefix_error (error, "Configuration, group [Network]: ");
+      return FALSE;
+    }
+  config.state_fd =
+      fcntl (vmsan_managed_root_get_fd (self->context.runtime_root), F_DUPFD_CLOEXEC, 3);
+  if (config.state_fd < 0)
+    return vmsan_error_set_errno (error, errno, "Duplicating a descriptor");
+  self->context.networks = vmsan_net_manager_new (&config);
+  return TRUE;
 }
 
 static gboolean
@@ -166,7 +190,7 @@ vmsan_vm_manager_new (VmsanConfig *config, GPtrArray *vmms, GError **error)
   if (!g_file_get_contents ("/proc/sys/kernel/random/boot_id", &self->context.boot_id, NULL, error))
     return NULL;
   g_strstrip (self->context.boot_id);
-  return open_stores (self, error) ? g_steal_pointer (&self) : NULL;
+  return open_stores (self, error) && open_networks (self, error) ? g_steal_pointer (&self) : NULL;
 }
 
 /* ---- Load ---------------------------------------------------------------------------------- */
@@ -334,6 +358,31 @@ choose_driver (VmsanVmManager *self, const char *wanted, GError **error)
   return NULL;
 }
 
+static gboolean
+take_slot (VmsanVmManager *self,
+           VmsanVmRecord *record,
+           const VmsanVmRequest *request,
+           GError **error)
+{
+  guint n_slots =
+      vmsan_net_pools_get_n_slots (vmsan_net_manager_get_pools (self->context.networks));
+
+  vmsan_net_policy_unref (record->network);
+  record->network = vmsan_net_policy_ref (request->network);
+  if (!request->network->has_network)
+    return TRUE;
+  if (!vmsan_net_manager_check (self->context.networks, request->network, error))
+    return FALSE;
+  record->slot = vmsan_vm_table_new_slot (self->table, n_slots);
+  if (record->slot != VMSAN_VM_NO_SLOT)
+    return TRUE;
+  g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_LIMIT_EXCEEDED,
+               "All %u addresses for machines are used: remove machines, create this one with "
+               "“network” “none”, or enlarge IPv4Pool in the group [Network] of the configuration",
+               n_slots);
+  return FALSE;
+}
+
 static VmsanContent *
 choose_content (VmsanContentStore *store, const char *wanted, uid_t owner, GError **error)
 {
@@ -359,6 +408,8 @@ make_record (VmsanVmManager *self, const VmsanVmRequest *request, GError **error
     return NULL;
 
   record->uid = vmsan_vm_table_new_uid (self->table, self->config);
+  if (!take_slot (self, record, request, error))
+    return NULL;
   if (record->uid == 0)
     {
       g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_LIMIT_EXCEEDED,
@@ -480,6 +531,12 @@ const VmsanConfig *
 vmsan_vm_manager_get_config (VmsanVmManager *self)
 {
   return self->config;
+}
+
+VmsanNetManager *
+vmsan_vm_manager_get_networks (VmsanVmManager *self)
+{
+  return self->context.networks;
 }
 
 VmsanContentStore *

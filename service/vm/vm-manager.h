@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "net/net-manager.h"
 #include "storage/content-store.h"
 #include "vm/service-config.h"
 #include "vm/vm-hook.h"
@@ -65,6 +66,7 @@ void vmsan_vm_manager_visit (VmsanVmManager *self,
 
 guint vmsan_vm_manager_get_n_vms (VmsanVmManager *self);
 const VmsanConfig *vmsan_vm_manager_get_config (VmsanVmManager *self);
+VmsanNetManager *vmsan_vm_manager_get_networks (VmsanVmManager *self);  /* (transfer none) */
 VmsanContentStore *vmsan_vm_manager_get_images (VmsanVmManager *self);  /* (transfer none) */
 VmsanContentStore *vmsan_vm_manager_get_kernels (VmsanVmManager *self); /* (transfer none) */
 

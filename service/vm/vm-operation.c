@@ -509,7 +509,20 @@ on_changed (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (g_task_propagate_boolean (G_TASK (result), &op->error))
     vmsan_vm_publish (op->vm, op->draft, op->actor);
+  else if (op->plan->retract != NULL)
+    op->plan->retract (op->vm);
   end (op);
+}
+
+static void
+on_change_prelude (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  VmsanOperation *op = user_data;
+
+  if (g_task_propagate_boolean (G_TASK (result), &op->error))
+    save_draft (op, FALSE, on_changed);
+  else
+    end (op);
 }
 
 void
@@ -527,13 +540,22 @@ vmsan_operation_change_async (VmsanVm *vm,
     return;
   vmsan_vm_record_free (op->draft);
   op->draft = g_steal_pointer (&draft);
-  save_draft (op, FALSE, on_changed);
+  if (plan->prelude != NULL)
+    plan->prelude (vm, g_task_new (vm, NULL, on_change_prelude, op));
+  else
+    save_draft (op, FALSE, on_changed);
 }
 
 VmsanVmRecord *
 vmsan_operation_get_draft (VmsanVm *vm)
 {
   return vm->operation->draft;
+}
+
+const char *
+vmsan_operation_get_actor (VmsanVm *vm)
+{
+  return vm->operation->actor;
 }
 
 void

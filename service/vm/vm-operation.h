@@ -39,7 +39,10 @@ typedef struct
   const VmsanStep *const *steps; /* NULL-terminated, in the order of doing */
   guint start_index;             /* steps from here on boot: BeforeStart and AfterStart around */
   gboolean record_ends; /* APPLY: the record goes when it fails; REVERT: when it succeeds */
-  void (*prelude) (VmsanVm *vm, GTask *task); /* REVERT: first of all; its failure is ignored */
+  /* First of all. REVERT: its failure is ignored. A change: without its success nothing is saved.
+   */
+  void (*prelude) (VmsanVm *vm, GTask *task);
+  void (*retract) (VmsanVm *vm); /* a change: what prelude did stands, but could not be saved */
 } VmsanPlan;
 
 #define VMSAN_PLAN_NO_START G_MAXUINT
@@ -75,6 +78,9 @@ void vmsan_operation_change_async (VmsanVm *vm,
 /* Hurries the operation under way, if there is one: what it made is undone, and what it takes away
  * goes without waiting for the guest. */
 void vmsan_operation_cancel (VmsanVm *vm);
+
+/* For steps: who caused the operation. */
+const char *vmsan_operation_get_actor (VmsanVm *vm);
 
 /* Cancels the operation under way if it makes something, and leaves others alone. @cause, if any
  * (transfer full), is what its caller gets to hear. */

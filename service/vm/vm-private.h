@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "net/net-manager.h"
 #include "storage/content-store.h"
 #include "storage/managed-path.h"
 #include "vm/agent-control.h"
@@ -25,6 +26,7 @@ typedef struct
   VmsanContentStore *images;
   VmsanContentStore *kernels;
   GPtrArray *vmms; /* VmsanVmm */
+  VmsanNetManager *networks;
   char *agent_path;
   char *boot_id;
   gboolean quiescing; /* the service is about to end: nothing new is made */
@@ -54,6 +56,7 @@ struct _VmsanVm
   VmsanAgentControl *control; /* NULL when the agent does not answer */
   guint64 busy_streams;       /* bit N: stream N has a session; for drivers that count them */
   guint64 opening_streams;    /* bit N: a session on stream N is being opened */
+  gboolean network_up;        /* set up, or maybe */
   GSource *timeout;
   guint stop_deadline_ms; /* of the stop under way */
   gboolean gone;          /* removed; only its last callers still hold it */

@@ -146,6 +146,40 @@ clear_leftovers (GTask *task)
   g_task_run_in_thread (clearing, clear_in_thread);
 }
 
+static void
+on_networks_started (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  g_autoptr (GError) error = NULL;
+
+  if (!vmsan_net_manager_start_finish (VMSAN_NET_MANAGER (source), result, &error))
+    g_warning ("Networks of machines: %s", error->message);
+  clear_leftovers (task);
+}
+
+/* The host's side for those that run on, and nothing for anybody else. */
+static void
+start_networks (GTask *task)
+{
+  Reconcile *self = g_task_get_task_data (task);
+  g_autoptr (GArray) machines = g_array_new (FALSE, TRUE, sizeof (VmsanNetMachine));
+
+  for (guint i = 0; i < self->vms->len; i++)
+    {
+      VmsanVm *vm = g_ptr_array_index (self->vms, i);
+      const VmsanNetMachine machine = {
+        .id = vm->record->id,
+        .slot = vm->record->slot,
+        .policy = vm->record->network,
+      };
+
+      if (!vm->gone && vm->monitor != NULL && vm->record->network->has_network)
+        g_array_append_val (machines, machine);
+    }
+  vmsan_net_manager_start_async (self->context->networks, (const VmsanNetMachine *) machines->data,
+                                 machines->len, on_networks_started, g_object_ref (task));
+}
+
 /* One machine less to look after. Consumes @task. */
 static void
 done_one (GTask *task)
@@ -154,7 +188,7 @@ done_one (GTask *task)
   Reconcile *self = g_task_get_task_data (task);
 
   if (--self->pending == 0)
-    clear_leftovers (task);
+    start_networks (task);
 }
 
 /* ---- One machine --------------------------------------------------------------------------- */

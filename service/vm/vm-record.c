@@ -26,6 +26,7 @@ typedef struct
   gsize offset;
   gint64 min; /* number; for text: least and most bytes */
   gint64 max;
+  gint64 since; /* format version; in older records it has its value of vmsan_vm_record_new() */
 } Member;
 
 #define AT(member) G_STRUCT_OFFSET (VmsanVmRecord, member)
@@ -56,6 +57,7 @@ static const Member members[] = {
   { "pid", MEMBER_UINT, AT (pid), 0, G_MAXINT32 },
   { "start-time", MEMBER_UINT64, AT (start_time), 0, G_MAXINT64 },
   { "boot-ms", MEMBER_UINT, AT (boot_ms), 0, G_MAXUINT32 },
+  { "slot", MEMBER_UINT, AT (slot), 0, VMSAN_VM_NO_SLOT, 2 },
 };
 
 VmsanVmRecord *
@@ -68,6 +70,8 @@ vmsan_vm_record_new (void)
       G_STRUCT_MEMBER (char *, self, members[i].offset) = g_strdup ("");
   self->labels = g_variant_ref_sink (g_variant_new ("a{ss}", NULL));
   self->steps = g_new0 (char *, 1);
+  self->slot = VMSAN_VM_NO_SLOT;
+  self->network = vmsan_net_policy_new_none ();
   return self;
 }
 
@@ -82,6 +86,7 @@ vmsan_vm_record_copy (const VmsanVmRecord *self)
           g_strdup (G_STRUCT_MEMBER (char *, self, members[i].offset));
   copy->labels = g_variant_ref (self->labels);
   copy->steps = g_strdupv (self->steps);
+  copy->network = vmsan_net_policy_ref (self->network);
   return copy;
 }
 
@@ -93,6 +98,7 @@ vmsan_vm_record_free (VmsanVmRecord *self)
       g_free (G_STRUCT_MEMBER (char *, self, members[i].offset));
   g_variant_unref (self->labels);
   g_strfreev (self->steps);
+  vmsan_net_policy_unref (self->network);
   g_free (self);
 }
 
@@ -171,6 +177,15 @@ add_labels (JsonBuilder *builder, GVariant *labels)
   json_builder_end_object (builder);
 }
 
+static void
+add_network (JsonBuilder *builder, const VmsanNetPolicy *network)
+{
+  g_autoptr (GVariant) options = g_variant_ref_sink (vmsan_net_policy_to_variant (network));
+
+  json_builder_set_member_name (builder, "network");
+  json_builder_add_value (builder, json_gvariant_serialize (options));
+}
+
 static char *
 token_to_hex (const guint8 *token)
 {
@@ -193,6 +208,7 @@ vmsan_vm_record_to_json (const VmsanVmRecord *self, gsize *size)
   json_builder_add_int_value (builder, VMSAN_VM_RECORD_VERSION);
   add_members (builder, self);
   add_labels (builder, self->labels);
+  add_network (builder, self->network);
   json_builder_set_member_name (builder, "state");
   json_builder_add_string_value (builder, vmsan_vm_state_to_string (self->state));
   json_builder_set_member_name (builder, "token");
@@ -304,6 +320,54 @@ read_labels (VmsanVmRecord *self, JsonObject *object, GError **error)
     }
   g_variant_unref (self->labels);
   self->labels = g_variant_ref_sink (g_variant_builder_end (&labels));
+  return TRUE;
+}
+
+/* The type that an option of this name has, or NULL. */
+static const GVariantType *
+network_option_type (const char *key)
+{
+  for (const VmsanOption *option = vmsan_net_policy_options; option->key != NULL; option++)
+    if (g_str_equal (option->key, key))
+      return G_VARIANT_TYPE (option->type);
+  return NULL;
+}
+
+/* By the rules of CreateVM, as what it says decides about a firewall. */
+static gboolean
+read_network (VmsanVmRecord *self, JsonObject *object, GError **error)
+{
+  JsonNode *node = json_object_get_member (object, "network");
+  g_autoptr (GVariant) options = NULL;
+  g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+  VmsanNetPolicy *network;
+  JsonObjectIter iter;
+  const char *key;
+  JsonNode *value;
+
+  if (node == NULL || !JSON_NODE_HOLDS_OBJECT (node))
+    return damaged (error, "network", "is missing or not an object");
+  json_object_iter_init (&iter, json_node_get_object (node));
+  while (json_object_iter_next (&iter, &key, &value))
+    {
+      const GVariantType *type = network_option_type (key);
+      g_autoptr (GVariant) typed = NULL;
+
+      if (type != NULL)
+        typed = json_gvariant_deserialize (value, g_variant_type_peek_string (type), NULL);
+      if (typed == NULL)
+        return damaged (error, "network", "has a member that is not known or of another type");
+      g_variant_ref_sink (typed);
+      g_variant_builder_add (&builder, "{sv}", key, typed);
+    }
+  options = g_variant_ref_sink (g_variant_builder_end (&builder));
+  network = vmsan_net_policy_parse (options, NULL, NULL, NULL);
+  if (network == NULL)
+    return damaged (error, "network", "is not acceptable");
+  vmsan_net_policy_unref (self->network);
+  self->network = network;
+  if (network->has_network != (self->slot != VMSAN_VM_NO_SLOT))
+    return damaged (error, "slot", "does not fit the network");
   return TRUE;
 }
 
@@ -420,7 +484,7 @@ structure_is_sane (const char *data, gsize size)
 }
 
 static gboolean
-read_version (JsonObject *object, GError **error)
+read_version (JsonObject *object, gint64 *version, GError **error)
 {
   JsonNode *node = json_object_get_member (object, "version");
 
@@ -435,6 +499,7 @@ read_version (JsonObject *object, GError **error)
                    json_node_get_int (node), VMSAN_VM_RECORD_VERSION);
       return FALSE;
     }
+  *version = json_node_get_int (node);
   return TRUE;
 }
 
@@ -446,6 +511,7 @@ vmsan_vm_record_parse (const char *data, gsize size, const char *id, GError **er
   g_autoptr (GError) local_error = NULL;
   JsonObject *object;
   const char *state;
+  gint64 version;
 
   if (size == 0 || size > VMSAN_VM_RECORD_MAX_BYTES || !structure_is_sane (data, size) ||
       !json_parser_load_from_data (parser, data, size, &local_error) ||
@@ -459,10 +525,10 @@ vmsan_vm_record_parse (const char *data, gsize size, const char *id, GError **er
     }
   object = json_node_get_object (json_parser_get_root (parser));
 
-  if (!read_version (object, error))
+  if (!read_version (object, &version, error))
     return NULL;
   for (guint i = 0; i < G_N_ELEMENTS (members); i++)
-    if (!read_member (self, object, &members[i], error))
+    if (version >= members[i].since && !read_member (self, object, &members[i], error))
       return NULL;
   state = get_text (object, "state", 1, 32, error);
   if (state == NULL)
@@ -472,6 +538,8 @@ vmsan_vm_record_parse (const char *data, gsize size, const char *id, GError **er
       damaged (error, "state", "is not known");
       return NULL;
     }
+  if (version >= 2 && !read_network (self, object, error))
+    return NULL;
   if (!read_labels (self, object, error) || !read_token (self, object, error) ||
       !read_operation (self, object, error) || !check_rules (self, id, error))
     return NULL;

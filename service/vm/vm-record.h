@@ -9,15 +9,17 @@
 #pragma once
 
 #include "vm/vm-rules.h"
+#include "net/net-policy.h"
 #include "vm/vm-state.h"
 
 #include <gio/gio.h>
 #include <sys/types.h>
 
-#define VMSAN_VM_RECORD_VERSION   1
+#define VMSAN_VM_RECORD_VERSION   2
 #define VMSAN_VM_RECORD_MAX_BYTES (256 * 1024)
 #define VMSAN_VM_TOKEN_SIZE       32
 #define VMSAN_VM_MAX_STEPS        16
+#define VMSAN_VM_NO_SLOT          G_MAXUINT32
 
 typedef struct
 {
@@ -36,9 +38,11 @@ typedef struct
   char *project;    /* "" for none */
   GVariant *labels; /* a{ss} */
   gint64 created_us;
-  uid_t uid; /* of its monitor */
+  uid_t uid;  /* of its monitor */
+  guint slot; /* of its network; VMSAN_VM_NO_SLOT without one */
 
   /* Changing. */
+  VmsanNetPolicy *network;
   VmsanVmState state;
   char *reason;
   guint64 timeout_ms;   /* for each run; 0: never */

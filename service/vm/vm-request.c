@@ -5,7 +5,7 @@
 #include "vm/vm-request.h"
 
 #include "sys/error.h"
-#include "vm/options.h"
+#include "sys/options.h"
 #include "vm/vm-rules.h"
 
 #include <string.h>
@@ -30,6 +30,7 @@ vmsan_vm_request_free (VmsanVmRequest *self)
   g_free (self->init);
   g_free (self->project);
   g_clear_pointer (&self->labels, g_variant_unref);
+  g_clear_pointer (&self->network, vmsan_net_policy_unref);
   g_free (self);
 }
 
@@ -80,11 +81,19 @@ check (VmsanVmRequest *self, GError **error)
 }
 
 VmsanVmRequest *
-vmsan_vm_request_parse (GVariant *options, uid_t owner, const VmsanConfig *config, GError **error)
+vmsan_vm_request_parse (GVariant *options,
+                        uid_t owner,
+                        const VmsanConfig *config,
+                        const VmsanNetPools *pools,
+                        GError **error)
 {
+  const VmsanOption *const known[] = { create_options, vmsan_net_policy_options, NULL };
   g_autoptr (VmsanVmRequest) self = g_new0 (VmsanVmRequest, 1);
 
-  if (!vmsan_options_check (options, create_options, error))
+  if (!vmsan_options_check_all (options, known, error))
+    return NULL;
+  self->network = vmsan_net_policy_parse (options, NULL, pools, error);
+  if (self->network == NULL)
     return NULL;
 
   self->owner = owner;

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "net/net-policy.h"
 #include "vm/service-config.h"
 
 #include <gio/gio.h>
@@ -25,11 +26,15 @@ typedef struct
   guint disk_mib;
   guint64 timeout_ms;
   gboolean start;
+  VmsanNetPolicy *network;
 } VmsanVmRequest;
 
 /* INVALID_ARGUMENT or UNKNOWN_OPTION, naming option, value and rule. */
-VmsanVmRequest *
-vmsan_vm_request_parse (GVariant *options, uid_t owner, const VmsanConfig *config, GError **error);
+VmsanVmRequest *vmsan_vm_request_parse (GVariant *options,
+                                        uid_t owner,
+                                        const VmsanConfig *config,
+                                        const VmsanNetPools *pools,
+                                        GError **error);
 void vmsan_vm_request_free (VmsanVmRequest *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VmsanVmRequest, vmsan_vm_request_free)
 

@@ -18,14 +18,17 @@ typedef struct
 static const StateRow states[] = {
   [VMSAN_VM_CREATING] = { "creating", CAN (CREATE) | CAN (FORCE_REMOVE) | CAN (RECOVER),
                           "wait until it is made" },
-  [VMSAN_VM_STOPPED] = { "stopped", CAN (START) | CAN (REMOVE) | CAN (FORCE_REMOVE),
+  [VMSAN_VM_STOPPED] = { "stopped",
+                         CAN (SET_NETWORK_POLICY) | CAN (START) | CAN (REMOVE) | CAN (FORCE_REMOVE),
                          "start it first" },
   [VMSAN_VM_STARTING] = { "starting", CAN (FORCE_REMOVE) | CAN (RECOVER), "wait until it runs" },
   [VMSAN_VM_RUNNING] = { "running",
-                         CAN (STOP) | CAN (FORCE_REMOVE) | CAN (SET_TIMEOUT) | CAN (EXEC) |
-                             CAN (BURY),
+                         CAN (SET_NETWORK_POLICY) | CAN (STOP) | CAN (FORCE_REMOVE) |
+                             CAN (SET_TIMEOUT) | CAN (EXEC) | CAN (BURY),
                          "stop it first" },
-  [VMSAN_VM_PAUSED] = { "paused", CAN (STOP) | CAN (FORCE_REMOVE) | CAN (SET_TIMEOUT) | CAN (BURY),
+  [VMSAN_VM_PAUSED] = { "paused",
+                        CAN (SET_NETWORK_POLICY) | CAN (STOP) | CAN (FORCE_REMOVE) |
+                            CAN (SET_TIMEOUT) | CAN (BURY),
                         "resume or stop it first" },
   [VMSAN_VM_STOPPING] = { "stopping", CAN (FORCE_REMOVE) | CAN (RECOVER),
                           "wait until it has stopped" },
@@ -42,6 +45,7 @@ static const char *const verbs[] = {
   [VMSAN_VERB_REMOVE] = "remove",
   [VMSAN_VERB_FORCE_REMOVE] = "force-remove",
   [VMSAN_VERB_SET_TIMEOUT] = "set-timeout",
+  [VMSAN_VERB_SET_NETWORK_POLICY] = "set-network-policy",
   [VMSAN_VERB_EXEC] = "exec",
   [VMSAN_VERB_BURY] = "bury",
   [VMSAN_VERB_RECOVER] = "recover",

@@ -28,6 +28,7 @@ typedef enum
   VMSAN_VERB_REMOVE,
   VMSAN_VERB_FORCE_REMOVE,
   VMSAN_VERB_SET_TIMEOUT,
+  VMSAN_VERB_SET_NETWORK_POLICY,
   VMSAN_VERB_EXEC,
   VMSAN_VERB_BURY,    /* clean up after a monitor that died by itself */
   VMSAN_VERB_RECOVER, /* lead out of an operation that a crash interrupted */

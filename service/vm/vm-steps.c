@@ -209,6 +209,65 @@ revert_cgroup (VmsanVm *vm, GTask *task)
   run_in_thread (vm, task, vm->context->runtime_root, NULL, destroy_cgroup_in_thread);
 }
 
+/* ---- network ------------------------------------------------------------------------------- */
+
+static void
+on_network_set_up (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  VmsanVm *vm = g_task_get_source_object (task);
+  GError *error = NULL;
+
+  vm->network_up = vmsan_net_manager_set_up_finish (VMSAN_NET_MANAGER (source), result, &error);
+  if (vm->network_up)
+    vmsan_vm_emit_hook (vm, VMSAN_HOOK_NETWORK_AFTER_SETUP, "", vmsan_operation_get_actor (vm));
+  return_result (task, error);
+}
+
+static void
+apply_network (VmsanVm *vm, GTask *task)
+{
+  g_autoptr (GTask) owned = task;
+  const VmsanNetMachine machine = {
+    .id = vm->record->id,
+    .slot = vm->record->slot,
+    .policy = vm->record->network,
+  };
+
+  if (vm->record->network->has_network)
+    vmsan_net_manager_set_up_async (vm->context->networks, &machine, g_task_get_cancellable (task),
+                                    on_network_set_up, g_object_ref (task));
+  else
+    g_task_return_boolean (task, TRUE);
+}
+
+static void
+on_network_taken_down (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  VmsanVm *vm = g_task_get_source_object (task);
+  GError *error = NULL;
+
+  if (vmsan_net_manager_take_down_finish (VMSAN_NET_MANAGER (source), result, &error) &&
+      vm->network_up)
+    {
+      vm->network_up = FALSE;
+      vmsan_vm_emit_hook (vm, VMSAN_HOOK_NETWORK_AFTER_TEARDOWN, "",
+                          vmsan_operation_get_actor (vm));
+    }
+  return_result (task, error);
+}
+
+static void
+revert_network (VmsanVm *vm, GTask *task)
+{
+  if (vm->record->slot != VMSAN_VM_NO_SLOT)
+    vmsan_net_manager_take_down_async (vm->context->networks, vm->record->id, vm->record->slot,
+                                       on_network_taken_down, task);
+  else
+    nothing_to_revert (vm, task);
+}
+
 /* ---- monitor ------------------------------------------------------------------------------- */
 
 /* Everything that vmsan_vmm_spawn_async() is given, kept until it is done. */
@@ -228,11 +287,17 @@ typedef struct
   VmsanManagedRoot *state_root;
   VmsanManagedRoot *runtime_root;
   VmsanCgroup *cgroup;
+  VmsanNetManager *networks; /* NULL for a machine without a network */
 } Launch;
 
 static void
 launch_free (Launch *self)
 {
+  if (self->spec.namespace_fd > 0)
+    vmsan_fd_close (&self->spec.namespace_fd);
+  if (self->spec.tap_fd > 0)
+    vmsan_fd_close (&self->spec.tap_fd);
+  g_clear_object (&self->networks);
   vmsan_fd_close (&self->spec.runtime_dir_fd);
   vmsan_fd_close (&self->spec.image_fd);
   vmsan_fd_close (&self->spec.disk_fd);
@@ -274,6 +339,9 @@ launch_new (VmsanVm *vm, GError **error)
   self->kernels = g_object_ref (context->kernels);
   self->state_root = vmsan_managed_root_ref (context->state_root);
   self->runtime_root = vmsan_managed_root_ref (context->runtime_root);
+  if (record->network->has_network)
+    self->networks = g_object_ref (context->networks);
+  self->spec.mac = record->network->has_network ? VMSAN_NET_GUEST_MAC : NULL;
   self->spec.id = self->id;
   self->spec.runtime_dir = self->runtime_dir;
   self->spec.vcpus = record->vcpus;
@@ -317,6 +385,8 @@ open_files_in_thread (GTask *task, gpointer source, gpointer data, GCancellable 
   if (error == NULL)
     spec->initramfs_fd = vmsan_content_store_open_initramfs (self->kernels, self->kernel_id,
                                                              self->agent_path, &error);
+  if (error == NULL && self->networks != NULL)
+    vmsan_net_manager_open (self->networks, self->id, &spec->namespace_fd, &spec->tap_fd, &error);
   return_result (task, error);
 }
 
@@ -534,7 +604,12 @@ on_control_opened (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
   VmsanVm *vm = VMSAN_VM (source);
-  VmsanGuestConfiguration configuration = { vm->record->hostname, vm->record->init };
+  VmsanGuestConfiguration configuration = {
+    .hostname = vm->record->hostname,
+    .init = vm->record->init,
+    .has_network = vm->record->network->has_network,
+    .has_ipv6 = vmsan_net_manager_get_pools (vm->context->networks)->has_pool6,
+  };
   GError *error = NULL;
 
   if (!vmsan_vm_open_control_finish (vm, result, &error))
@@ -576,14 +651,15 @@ static const VmsanStep directory_step = { "directory", apply_directory, revert_d
 static const VmsanStep disk_step = { "disk", apply_disk, revert_disk };
 static const VmsanStep runtime_step = { "runtime", apply_runtime, revert_runtime };
 static const VmsanStep cgroup_step = { "cgroup", apply_cgroup, revert_cgroup };
+static const VmsanStep network_step = { "network", apply_network, revert_network };
 static const VmsanStep monitor_step = { "monitor", apply_monitor, revert_monitor };
 static const VmsanStep guest_step = { "guest", apply_guest, nothing_to_revert };
 
 const VmsanStep *const vmsan_create_steps[] = { &directory_step, &disk_step, NULL };
 
-const VmsanStep *const vmsan_run_steps[] = { &runtime_step, &cgroup_step, &monitor_step,
-                                             &guest_step, NULL };
+const VmsanStep *const vmsan_run_steps[] = { &runtime_step, &cgroup_step, &network_step,
+                                             &monitor_step, &guest_step,  NULL };
 
-const VmsanStep *const vmsan_all_steps[] = {
-  &directory_step, &disk_step, &runtime_step, &cgroup_step, &monitor_step, &guest_step, NULL
-};
+const VmsanStep *const vmsan_all_steps[] = { &directory_step, &disk_step,    &runtime_step,
+                                             &cgroup_step,    &network_step, &monitor_step,
+                                             &guest_step,     NULL };

@@ -11,7 +11,7 @@
 /* What a stopped machine has: directory, disk. NULL-terminated, as all of these. */
 extern const VmsanStep *const vmsan_create_steps[];
 
-/* What a running one has beside that: runtime directory, cgroup, monitor, guest. */
+/* What a running one has beside that: runtime directory, cgroup, network, monitor, guest. */
 extern const VmsanStep *const vmsan_run_steps[];
 
 /* Both. The first VMSAN_N_CREATE_STEPS are the former. */

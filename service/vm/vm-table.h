@@ -44,3 +44,6 @@ char *vmsan_vm_table_new_id (VmsanVmTable *self);
 /* A uid for a new machine's monitor, not used soon again after its machine is gone; 0 when none is
  * left. */
 uid_t vmsan_vm_table_new_uid (VmsanVmTable *self, const VmsanConfig *config);
+
+/* A slot for a new machine's network, of @n_slots; VMSAN_VM_NO_SLOT when all are used. */
+guint vmsan_vm_table_new_slot (VmsanVmTable *self, guint n_slots);

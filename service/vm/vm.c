@@ -59,6 +59,7 @@ vmsan_vm_new (const VmsanVmContext *context, VmsanVmRecord *record)
 
   self->context = context;
   self->record = record;
+  self->network_up = record->network->has_network && record->state != VMSAN_VM_STOPPED;
   return self;
 }
 

@@ -60,6 +60,15 @@ void vmsan_vm_set_timeout_async (VmsanVm *self,
                                  gpointer user_data);
 gboolean vmsan_vm_set_timeout_finish (VmsanVm *self, GAsyncResult *result, GError **error);
 
+/* Puts @policy in force, at once where the machine runs, and keeps it. On failure the old one is.
+ */
+void vmsan_vm_set_network_policy_async (VmsanVm *self,
+                                        VmsanNetPolicy *policy,
+                                        const char *actor,
+                                        GAsyncReadyCallback callback,
+                                        gpointer user_data);
+gboolean vmsan_vm_set_network_policy_finish (VmsanVm *self, GAsyncResult *result, GError **error);
+
 /* Opens a session with the guest's agent and sends @request on it. Returns the connected
  * descriptor (transfer full), or -1. */
 void vmsan_vm_exec_async (VmsanVm *self,

@@ -24,6 +24,8 @@
  * @kernel_fd, @initramfs_fd: open read-only
  * @kernel_is_elf: vmlinux rather than bzImage
  * @image_format: "ext4", "squashfs" or "erofs", told to the agent on the kernel command line
+ * @namespace_fd, @tap_fd, @mac: a machine with a network: its namespace, a tap in it, and the
+ * address of the guest's device; 0, 0 and NULL without one, and the monitor gets an empty namespace
  * @uid: for the monitor alone, also its gid
  * @console_max_bytes: bound of the console log
  */
@@ -40,6 +42,9 @@ typedef struct
   const char *image_format;
   guint vcpus;
   guint memory_mib;
+  int namespace_fd;
+  int tap_fd;
+  const char *mac;
   uid_t uid;
   VmsanCgroup *cgroup;
   guint64 console_max_bytes;

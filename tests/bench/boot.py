@@ -85,7 +85,7 @@ def main():
     world.start()
     try:
         add_content()
-        path = world.create()
+        path = world.create(network="none")
         command = Command(world.root.call(path, "org.vmsan.VM", "GetDetails")[0]["pid"])
         world.vm(path, "Stop", force=True)
         try:

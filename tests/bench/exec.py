@@ -39,7 +39,7 @@ def bare(directory, rounds, size):
 
 
 def measure(world, report, rounds, size):
-    path = world.create()
+    path = world.create(network="none")
     vm_id = path.split("/")[-1]
     user = str(world.root.call(path, "org.vmsan.VM", "GetDetails")[0]["uid"])
     # /etc is this run's own, and the agent on this host sees it.

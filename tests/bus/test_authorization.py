@@ -102,6 +102,17 @@ def call_set_timeout(world, caller):
     assert caller.get(world.vm, VM, "TimeoutAt") == 0
 
 
+def call_set_network_policy(world, caller):
+    def change(policy):
+        caller.call(world.vm, VM, "SetNetworkPolicy",
+                    GLib.Variant("(a{sv})", (options(network_policy=policy),)))
+
+    change("deny-all")
+    details = world.root.call(world.vm, VM, "GetDetails")[0]
+    assert details["network"]["network-policy"] == "deny-all"
+    change("allow-all")
+
+
 def call_run(world, caller):
     assert caller.call(world.vm, VM, "Run", world.run_args("echo", "hello")) == (0, 0, "hello\n", "")
 
@@ -132,6 +143,7 @@ METHODS = {
     "org.vmsan.VM.Stop": (OWNERS, call_stop),
     "org.vmsan.VM.Remove": (OWNERS, call_remove),
     "org.vmsan.VM.SetTimeout": (OWNERS, call_set_timeout),
+    "org.vmsan.VM.SetNetworkPolicy": (OWNERS, call_set_network_policy),
     "org.vmsan.VM.Run": (OWNERS, call_run),
     "org.vmsan.VM.Exec": (OWNERS, call_exec),
     "org.vmsan.VM.GetDetails": (OWNERS, call_details),

@@ -22,6 +22,7 @@ WITH_OPTIONS = {
     ("org.vmsan.Manager", "AddKernel"): "ha{sv}",
     ("org.vmsan.VM", "Start"): "a{sv}",
     ("org.vmsan.VM", "Stop"): "a{sv}",
+    ("org.vmsan.VM", "SetNetworkPolicy"): "a{sv}",
     ("org.vmsan.VM", "Remove"): "a{sv}",
     ("org.vmsan.VM", "Run"): "asa{sv}",
     ("org.vmsan.VM", "Exec"): "asa{sv}",

@@ -14,17 +14,18 @@ from gi.repository import GLib, Polkit  # noqa: E402
 from caller import BusError, wait_until  # noqa: E402
 
 SOURCE = os.environ["VMSAN_TEST_SOURCEDIR"]
-ACTIONS = ["create", "manage-own", "manage", "access-own", "access", "view", "images"]
+ACTIONS = ["create", "manage-own", "manage", "access-own", "access", "network-own", "network",
+           "view", "images"]
 
 # yes, no, or "ask" for an administrator's password; in the order of ACTIONS.
 EXPECTED = {
-    "root":  ["yes", "yes", "yes", "yes", "yes", "yes", "yes"],
-    "alice": ["yes", "yes", "ask", "yes", "ask", "ask", "ask"],
-    "bob":   ["yes", "yes", "yes", "yes", "yes", "yes", "yes"],
-    "carol": ["ask", "ask", "ask", "ask", "ask", "ask", "ask"],
-    "dave":  ["no", "no", "no", "no", "no", "no", "no"],
-    "erin":  ["yes", "yes", "ask", "yes", "ask", "ask", "yes"],
-    "frank": ["ask", "ask", "ask", "ask", "ask", "ask", "ask"],
+    "root":  ["yes", "yes", "yes", "yes", "yes", "yes", "yes", "yes", "yes"],
+    "alice": ["yes", "yes", "ask", "yes", "ask", "yes", "ask", "ask", "ask"],
+    "bob":   ["yes", "yes", "yes", "yes", "yes", "yes", "yes", "yes", "yes"],
+    "carol": ["ask", "ask", "ask", "ask", "ask", "ask", "ask", "ask", "ask"],
+    "dave":  ["no", "no", "no", "no", "no", "no", "no", "no", "no"],
+    "erin":  ["yes", "yes", "ask", "yes", "ask", "yes", "ask", "ask", "yes"],
+    "frank": ["ask", "ask", "ask", "ask", "ask", "ask", "ask", "ask", "ask"],
 }
 
 
@@ -83,7 +84,8 @@ def test_nothing_that_is_asked_about_one_machine_is_remembered():
 
 def test_only_creating_and_using_ones_own_is_free_for_active_users():
     free = {name for name, defaults in action_defaults() if defaults["allow_active"] == "yes"}
-    assert free == {"org.vmsan.create", "org.vmsan.manage-own", "org.vmsan.access-own"}
+    assert free == {"org.vmsan.create", "org.vmsan.manage-own", "org.vmsan.access-own",
+                    "org.vmsan.network-own"}
     for name, defaults in action_defaults():
         assert defaults["allow_any"].startswith("auth_admin"), name
         assert defaults["allow_inactive"].startswith("auth_admin"), name

@@ -18,7 +18,7 @@ from gi.repository import GLib
 
 from caller import MANAGER, VM, options
 
-MODULES = ["virtio_mmio", "virtio_blk", "virtio_console", "overlay", "squashfs", "ext4"]
+MODULES = ["virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "overlay", "squashfs", "ext4"]
 NOTHING = GLib.Variant("(a{sv})", ({},))
 
 

@@ -16,8 +16,8 @@ import pytest
 
 USAGE, NOT_FOUND, NOT_AUTHORIZED, BUSY = 2, 3, 4, 5
 
-COMMANDS = ["create", "list", "show", "start", "stop", "remove", "timeout", "exec", "events",
-            "image add", "image list", "image remove", "kernel add", "kernel list",
+COMMANDS = ["create", "list", "show", "start", "stop", "remove", "timeout", "network", "exec",
+            "events", "image add", "image list", "image remove", "kernel add", "kernel list",
             "kernel remove"]
 
 
@@ -42,6 +42,12 @@ def test_help_lists_each_command(root):
     ["start"], ["stop", "x", "--deadline", "soon"], ["timeout", "x"], ["timeout", "x", "soon"],
     ["image", "add"], ["kernel", "add"], ["kernel", "add", "--from-host", "a", "b"],
     ["events", "--count", "-1"],
+    ["create", "--network-policy", "open"], ["create", "--publish-port", "80"],
+    ["create", "--publish-port", "8080:80/icmp"], ["create", "--bandwidth", "fast"],
+    ["create", "--no-network", "--allowed-domain", "example.com"],
+    ["network"], ["network", "x", "y"], ["network", "x", "--policy", "none"],
+    ["network", "x", "--icmp", "--no-icmp"], ["network", "x", "--bandwidth", "-1"],
+    ["network", "x", "--allow-cidr", "192.0.2.1", "--allow-cidr", ""],
 ])
 def test_wrong_usage_is_said_before_anything_is_done(root, arguments):
     out, err = root.run(*arguments, code=USAGE)
@@ -146,19 +152,19 @@ def wait_listening(process):
 
 
 def test_events_in_order(alice):
-    with alice.start("events", "--json", "--count", "8") as events:
+    with alice.start("events", "--json", "--count", "10") as events:
         wait_listening(events)
         vm_id = alice.run("create", "plain")[0].strip()
         alice.run("stop", vm_id)
-        lines = [json.loads(line) for line in read_lines(events, 8)]
+        lines = [json.loads(line) for line in read_lines(events, 10)]
         assert events.wait(60) == 0
     alice.run("remove", vm_id)
     assert [e["event"] for e in lines] == [
-        "BeforeCreate", "BeforeStart", "StateChanged", "AfterStart", "AfterCreate", "BeforeStop",
-        "StateChanged", "StateChanged"]
+        "BeforeCreate", "BeforeStart", "NetworkAfterSetup", "StateChanged", "AfterStart",
+        "AfterCreate", "BeforeStop", "StateChanged", "NetworkAfterTeardown", "StateChanged"]
     assert {e["id"] for e in lines} == {vm_id} and {e["actor"] for e in lines} == {"uid:4001"}
     sequences = [e["sequence"] for e in lines]
-    assert sequences == list(range(sequences[0], sequences[0] + 8))
+    assert sequences == list(range(sequences[0], sequences[0] + 10))
 
 
 def test_events_of_one_machine_and_name(alice):

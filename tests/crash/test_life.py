@@ -283,13 +283,14 @@ def test_signals_tell_a_life_in_order(world, listener):
     told = [(s[0], *s[2][3:5]) if s[0] == "StateChanged" else (s[0],)
             for s in listener.signals]
     assert told == [
-        ("BeforeCreate",), ("BeforeStart",), ("StateChanged", "creating", "running"),
+        ("BeforeCreate",), ("BeforeStart",), ("NetworkAfterSetup",),
+        ("StateChanged", "creating", "running"),
         ("AfterStart",), ("AfterCreate",),
-        ("BeforeStop",), ("StateChanged", "running", "stopping"),
+        ("BeforeStop",), ("StateChanged", "running", "stopping"), ("NetworkAfterTeardown",),
         ("StateChanged", "stopping", "stopped"), ("AfterStop",),
-        ("BeforeStart",), ("StateChanged", "stopped", "starting"),
+        ("BeforeStart",), ("StateChanged", "stopped", "starting"), ("NetworkAfterSetup",),
         ("StateChanged", "starting", "running"), ("AfterStart",),
-        ("BeforeStop",), ("StateChanged", "running", "stopping"),
+        ("BeforeStop",), ("StateChanged", "running", "stopping"), ("NetworkAfterTeardown",),
         ("StateChanged", "stopping", "stopped"), ("AfterStop",),
         ("BeforeRemove",), ("StateChanged", "stopped", "removing"),
         ("StateChanged", "removing", "removed"), ("AfterRemove",),

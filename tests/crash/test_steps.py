@@ -6,7 +6,7 @@ import pytest
 from caller import BusError, GLib, options
 
 CREATE = ["directory", "disk"]
-RUN = ["runtime", "cgroup", "monitor", "guest"]
+RUN = ["runtime", "cgroup", "network", "monitor", "guest"]
 
 
 def cases(steps, moments, actions=("fail", "kill")):

@@ -55,6 +55,19 @@ check_strings (const AgentStrings *strings)
 }
 
 static void
+check_network (const AgentNetConfig *net)
+{
+  require (net->n_resolvers <= AGENT_RESOLVERS_MAX, "the number of resolvers is bounded");
+  require (net->v4.prefix <= 32 && net->v6.prefix <= 128, "a prefix is bounded");
+  require (net->v4.address.family == AF_INET || net->v4.gateway.family == AF_UNSPEC,
+           "a gateway has an address beside it");
+  require (net->v6.address.family == AF_INET6 || net->v6.gateway.family == AF_UNSPEC,
+           "a gateway has an address beside it");
+  require (net->n_resolvers == 0 || agent_net_config_is_wanted (net),
+           "resolvers have an address beside them");
+}
+
+static void
 fuzz_payload (const uint8_t *payload, size_t length)
 {
   AgentError error = { "" };
@@ -66,7 +79,10 @@ fuzz_payload (const uint8_t *payload, size_t length)
       require (request.args.n_items > 0, "a request has a program");
     }
   if (agent_config_parse (&config, payload, length, &error) == AGENT_PARSE_OK)
-    check_strings (&config.env);
+    {
+      check_strings (&config.env);
+      check_network (&config.net);
+    }
 }
 
 static void
@@ -273,6 +289,11 @@ make_fields (uint8_t *payload, size_t capacity)
     { VMSAN_FIELD_HOSTNAME, 2, "vm" },
     { VMSAN_FIELD_INIT, 4, "auto" },
     { VMSAN_FIELD_REALTIME_NS, 8, "\0\0\0\0\0\0\0\1" },
+    { VMSAN_FIELD_ADDRESS, 11, "10.1.2.3/24" },
+    { VMSAN_FIELD_ADDRESS, 10, "fd00::2/64" },
+    { VMSAN_FIELD_GATEWAY, 8, "10.1.2.1" },
+    { VMSAN_FIELD_GATEWAY, 7, "fe80::1" },
+    { VMSAN_FIELD_RESOLVER, 7, "1.1.1.1" },
     { 999, 0, "" },
   };
   size_t used = 0;

@@ -23,7 +23,7 @@ MODULES = ["virtio_ring", "virtio", "virtio_mmio", "virtio_blk", "failover", "ne
            "squashfs", "crc32c_generic", "libcrc32c", "erofs"]
 APPLETS = ["sh", "cat", "echo", "uname", "true", "false", "sleep", "ls", "id", "ps", "kill", "head",
            "tail", "grep", "dd", "sync", "mkdir", "rm", "wc", "printf", "test", "date", "hostname",
-           "yes", "stty", "env", "pwd", "stat", "touch", "df", "mount", "free", "seq", "md5sum"]
+           "yes", "nc", "ip", "ping", "tftp", "timeout", "httpd", "stty", "env", "pwd", "stat", "touch", "df", "mount", "free", "seq", "md5sum"]
 
 
 class HandedSession(Session):

@@ -58,7 +58,7 @@ def check_manual():
 
 
 def check_manual_is_clean():
-    run = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z",
+    run = subprocess.run(["groff", "-t", "-man", "-Tutf8", "-ww", "-z",
                           os.path.join(source, "data", "man", "vmsan-client.1")],
                          capture_output=True, text=True)
     assert run.returncode == 0 and run.stderr == "", run.stderr
@@ -100,7 +100,8 @@ def check_bash_completes():
     script = os.path.join(source, "data", "completions", "vmsan-client.bash")
     for words, want in ((["ima"], ["image"]), (["kernel", "a"], ["add"]),
                         (["stop", "--f"], ["--force"]), (["create", "--driver", "q"], ["qemu"]),
-                        (["image", "add", "--root"], ["--root-owner"])):
+                        (["image", "add", "--root"], ["--root-owner"]),
+                        (["network", "--policy", "d"], ["deny-all"])):
         line = " ".join(f"'{w}'" for w in ["vmsan-client", *words])
         run = subprocess.run(
             ["bash", "-c", f"source '{script}'; COMP_WORDS=({line}); COMP_CWORD={len(words)}; "

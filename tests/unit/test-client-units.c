@@ -104,11 +104,52 @@ test_durations (void)
     }
 }
 
+static void
+test_bandwidths (void)
+{
+  static const struct
+  {
+    const char *text;
+    gint64 mbit; /* -1: refused */
+  } cases[] = {
+    { "1", 1 },
+    { "100", 100 },
+    { "0", 0 },
+    { "none", 0 },
+    { "4294967295", 4294967295 },
+    { "4294967296", -1 },
+    { "", -1 },
+    { "-1", -1 },
+    { "+1", -1 },
+    { " 1", -1 },
+    { "1.5", -1 },
+    { "1G", -1 },
+    { "1 ", -1 },
+    { "never", -1 },
+    { "0x10", -1 },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      guint32 mbit = 12345;
+      gboolean ok = units_parse_mbit (cases[i].text, &mbit, &error);
+
+      g_test_message ("%s", cases[i].text);
+      g_assert_cmpint (ok, ==, cases[i].mbit >= 0);
+      if (ok)
+        g_assert_cmpint (mbit, ==, cases[i].mbit);
+      else
+        g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/client/units/sizes-are-understood-or-refused", test_sizes);
   g_test_add_func ("/client/units/durations-are-understood-or-refused", test_durations);
+  g_test_add_func ("/client/units/bandwidths-are-understood-or-refused", test_bandwidths);
   return g_test_run ();
 }

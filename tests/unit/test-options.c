@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "vm/options.h"
+#include "sys/options.h"
 
 #include "sys/error.h"
 

@@ -179,19 +179,20 @@ test_force_waits_for_what_it_cancels (World *self, gconstpointer data)
   remove_by_force (self, &removal);
   assert_fails (self, &start, VMSAN_ERROR_CANCELLED, "undone");
   assert_removed (self, &removal);
-  assert_events (self, START_BEGINS "\n"
-                                    "do a\ndo b\nundo b\nundo a\n"
-                                    "save stopped\n"
-                                    "state starting > stopped\n"
-                                    "Error start\n"
-                                    "BeforeRemove\n"
-                                    "save removing force-remove[directory disk runtime cgroup "
-                                    "monitor guest]\n"
-                                    "state stopped > removing\n"
-                                    "forget\n"
-                                    "state removing > removed\n"
-                                    "removed\n"
-                                    "AfterRemove");
+  assert_events (self,
+                 START_BEGINS "\n"
+                              "do a\ndo b\nundo b\nundo a\n"
+                              "save stopped\n"
+                              "state starting > stopped\n"
+                              "Error start\n"
+                              "BeforeRemove\n"
+                              "save removing force-remove[directory disk runtime cgroup network "
+                              "monitor guest]\n"
+                              "state stopped > removing\n"
+                              "forget\n"
+                              "state removing > removed\n"
+                              "removed\n"
+                              "AfterRemove");
 }
 
 static void

@@ -213,7 +213,8 @@ static const char *const texts[] = { "id",       "name",  "driver",  "image",   
                                      "boot-id",  "state", "token",   "operation" };
 static const char *const numbers[] = { "version",       "owner",      "vcpus",      "memory-mib",
                                        "disk-mib",      "created-us", "uid",        "timeout-ms",
-                                       "timeout-at-us", "pid",        "start-time", "boot-ms" };
+                                       "timeout-at-us", "pid",        "start-time", "boot-ms",
+                                       "slot" };
 
 static void
 test_every_member_must_be_there_with_its_type (void)
@@ -370,10 +371,34 @@ test_labels_are_bounded_as_for_create_vm (void)
   accept_member ("labels", "{\"a\": \"]]]]]]]]]]]]]]]]]]]]]]]]]]\"}");
 }
 
+/* Version 1 knew no networks: its machines have none. */
+static void
+test_an_older_version_is_migrated (void)
+{
+  g_autofree char *json = with_member ("version", "1");
+  g_autoptr (VmsanVmRecord) record = NULL;
+  g_autoptr (GError) error = NULL;
+
+  record = vmsan_vm_record_parse (json, strlen (json), ID, &error);
+  g_assert_no_error (error);
+  g_assert_false (record->network->has_network);
+  g_assert_cmpuint (record->slot, ==, VMSAN_VM_NO_SLOT);
+}
+
+static void
+test_a_network_is_checked_like_a_callers (void)
+{
+  refuse_member ("network", "null");
+  refuse_member ("network", "{\"network\": 1}");
+  refuse_member ("network", "{\"unknown\": \"x\"}");
+  refuse_member ("network", "{\"network\": \"nat\", \"allowed-cidrs\": [\"10.0.0.1/8\"]}");
+  refuse_member ("network", "{\"network\": \"nat\", \"network-policy\": \"maybe\"}");
+}
+
 static void
 test_a_newer_version_is_refused_and_said_so (void)
 {
-  g_autofree char *json = with_member ("version", "2");
+  g_autofree char *json = with_member ("version", "3");
 
   refuse (json, -1, "newer");
 }
@@ -583,6 +608,9 @@ main (int argc, char **argv)
                    test_states_and_operations_must_be_known_and_fit);
   g_test_add_func ("/vm-record/labels-are-bounded-as-for-create-vm",
                    test_labels_are_bounded_as_for_create_vm);
+  g_test_add_func ("/vm-record/an-older-version-is-migrated", test_an_older_version_is_migrated);
+  g_test_add_func ("/vm-record/a-network-is-checked-like-a-callers",
+                   test_a_network_is_checked_like_a_callers);
   g_test_add_func ("/vm-record/a-newer-version-is-refused-and-said-so",
                    test_a_newer_version_is_refused_and_said_so);
   g_test_add_func ("/vm-record/the-id-must-be-the-one-of-the-file",

@@ -13,7 +13,7 @@ parse (GVariant *options, GError **error)
 {
   g_autoptr (GVariant) owned = g_variant_ref_sink (options);
 
-  return vmsan_vm_request_parse (owned, 1000, config, error);
+  return vmsan_vm_request_parse (owned, 1000, config, NULL, error);
 }
 
 /* A dictionary of one option. Consumes a floating @value. */
@@ -28,7 +28,7 @@ option (const char *key, GVariant *value)
 }
 
 static VmsanVmRequest *
-accept (const char *key, GVariant *value)
+take (const char *key, GVariant *value)
 {
   g_autoptr (GError) error = NULL;
   VmsanVmRequest *request = parse (option (key, value), &error);
@@ -83,7 +83,7 @@ test_everything_given_is_taken (void)
       "'memory-mib': <uint32 512>, 'disk-mib': <uint32 2048>, 'driver': <'qemu'>, 'hostname': "
       "<'web'>, 'init': <'/sbin/init'>, 'timeout-ms': <uint64 60000>, 'labels': <{'a': 'b'}>, "
       "'project': <'shop'>, 'start': <false>}"));
-  g_autoptr (VmsanVmRequest) request = vmsan_vm_request_parse (options, 7, config, &error);
+  g_autoptr (VmsanVmRequest) request = vmsan_vm_request_parse (options, 7, config, NULL, &error);
 
   g_assert_no_error (error);
   g_assert_cmpuint (request->owner, ==, 7);
@@ -115,8 +115,8 @@ test_sizes_are_taken_up_to_their_bounds (void)
     {
       g_autofree char *words = g_strdup_printf ("“%s”", ranges[i].key);
 
-      vmsan_vm_request_free (accept (ranges[i].key, g_variant_new_uint32 (ranges[i].min)));
-      vmsan_vm_request_free (accept (ranges[i].key, g_variant_new_uint32 (ranges[i].max)));
+      vmsan_vm_request_free (take (ranges[i].key, g_variant_new_uint32 (ranges[i].min)));
+      vmsan_vm_request_free (take (ranges[i].key, g_variant_new_uint32 (ranges[i].max)));
       refuse (ranges[i].key, g_variant_new_uint32 (ranges[i].min - 1), words);
       refuse (ranges[i].key, g_variant_new_uint32 (ranges[i].max + 1), words);
       refuse (ranges[i].key, g_variant_new_uint32 (0), words);
@@ -129,9 +129,9 @@ test_time_limits_are_bounded (void)
 {
   const guint64 ten_years_ms = 10ull * 365 * 24 * 3600 * 1000;
 
-  vmsan_vm_request_free (accept ("timeout-ms", g_variant_new_uint64 (0)));
-  vmsan_vm_request_free (accept ("timeout-ms", g_variant_new_uint64 (1)));
-  vmsan_vm_request_free (accept ("timeout-ms", g_variant_new_uint64 (ten_years_ms)));
+  vmsan_vm_request_free (take ("timeout-ms", g_variant_new_uint64 (0)));
+  vmsan_vm_request_free (take ("timeout-ms", g_variant_new_uint64 (1)));
+  vmsan_vm_request_free (take ("timeout-ms", g_variant_new_uint64 (ten_years_ms)));
   refuse ("timeout-ms", g_variant_new_uint64 (ten_years_ms + 1), "time limit");
   refuse ("timeout-ms", g_variant_new_uint64 (G_MAXUINT64), "time limit");
 }
@@ -159,9 +159,9 @@ test_names_that_could_mean_anything_else_are_refused (void)
     }
   refuse ("name", g_variant_new_string (too_long), "Name");
   refuse ("name", g_variant_new_string (way_too_long), "Name");
-  vmsan_vm_request_free (accept ("name", g_variant_new_string (most)));
-  vmsan_vm_request_free (accept ("name", g_variant_new_string ("a_b.c-D9")));
-  vmsan_vm_request_free (accept ("name", g_variant_new_string ("0")));
+  vmsan_vm_request_free (take ("name", g_variant_new_string (most)));
+  vmsan_vm_request_free (take ("name", g_variant_new_string ("a_b.c-D9")));
+  vmsan_vm_request_free (take ("name", g_variant_new_string ("0")));
 }
 
 static void
@@ -172,8 +172,8 @@ test_whole_ids_are_hexadecimal (void)
   g_autofree char *path = g_strdup (id);
 
   memcpy (path, "../../../", 9);
-  vmsan_vm_request_free (accept ("image", g_variant_new_string (id)));
-  vmsan_vm_request_free (accept ("kernel", g_variant_new_string (id)));
+  vmsan_vm_request_free (take ("image", g_variant_new_string (id)));
+  vmsan_vm_request_free (take ("kernel", g_variant_new_string (id)));
   refuse ("image", g_variant_new_string (path), "Image");
   refuse ("kernel", g_variant_new_string (path), "Kernel");
   refuse ("image", g_variant_new_string (upper), "Image");
@@ -189,10 +189,10 @@ test_hostnames_follow_their_rfc (void)
   g_autofree char *too_long = g_strnfill (64, 'h');
 
   for (guint i = 0; i < G_N_ELEMENTS (good); i++)
-    vmsan_vm_request_free (accept ("hostname", g_variant_new_string (good[i])));
+    vmsan_vm_request_free (take ("hostname", g_variant_new_string (good[i])));
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     refuse ("hostname", g_variant_new_string (bad[i]), "“hostname”");
-  vmsan_vm_request_free (accept ("hostname", g_variant_new_string (most)));
+  vmsan_vm_request_free (take ("hostname", g_variant_new_string (most)));
   refuse ("hostname", g_variant_new_string (too_long), "“hostname”");
 }
 
@@ -206,10 +206,10 @@ test_init_is_a_word_or_an_absolute_path (void)
 
   most[0] = too_long[0] = '/';
   for (guint i = 0; i < G_N_ELEMENTS (good); i++)
-    vmsan_vm_request_free (accept ("init", g_variant_new_string (good[i])));
+    vmsan_vm_request_free (take ("init", g_variant_new_string (good[i])));
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     refuse ("init", g_variant_new_string (bad[i]), "“init”");
-  vmsan_vm_request_free (accept ("init", g_variant_new_string (most)));
+  vmsan_vm_request_free (take ("init", g_variant_new_string (most)));
   refuse ("init", g_variant_new_string (too_long), "“init”");
 }
 
@@ -232,8 +232,8 @@ make_labels (guint n, guint value_length)
 static void
 test_labels_are_bounded (void)
 {
-  vmsan_vm_request_free (accept ("labels", make_labels (32, 255)));
-  vmsan_vm_request_free (accept ("labels", g_variant_new_parsed ("{'a': '[{\"é\\n'}")));
+  vmsan_vm_request_free (take ("labels", make_labels (32, 255)));
+  vmsan_vm_request_free (take ("labels", g_variant_new_parsed ("{'a': '[{\"é\\n'}")));
   refuse ("labels", make_labels (33, 1), "“labels”");
   refuse ("labels", make_labels (1, 256), "“key0”");
   refuse ("labels", g_variant_new_parsed ("{'a b': 'x'}"), "Label");
@@ -256,9 +256,9 @@ test_wrong_types_and_unknown_keys_are_refused (void)
       refuse (keys[i], g_variant_new_int32 (1), words);
       refuse (keys[i], g_variant_new_variant (g_variant_new_string ("x")), words);
     }
-  g_assert_null (parse (option ("allowed-domains", g_variant_new_string ("x")), &error));
+  g_assert_null (parse (option ("allowed-hosts", g_variant_new_string ("x")), &error));
   g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_UNKNOWN_OPTION);
-  g_assert_nonnull (strstr (error->message, "“allowed-domains”"));
+  g_assert_nonnull (strstr (error->message, "“allowed-hosts”"));
 }
 
 int

@@ -14,10 +14,10 @@ static const struct
   const char *name;
   const char *verbs;
 } expected[] = {
-  { VMSAN_VM_CREATING, "creating", "c---f---r" }, { VMSAN_VM_STOPPED, "stopped", "-s-rf----" },
-  { VMSAN_VM_STARTING, "starting", "----f---r" }, { VMSAN_VM_RUNNING, "running", "--t-fleb-" },
-  { VMSAN_VM_PAUSED, "paused", "--t-fl-b-" },     { VMSAN_VM_STOPPING, "stopping", "----f---r" },
-  { VMSAN_VM_REMOVING, "removing", "----f---r" }, { VMSAN_VM_ERROR, "error", "----f---r" },
+  { VMSAN_VM_CREATING, "creating", "c---f----r" }, { VMSAN_VM_STOPPED, "stopped", "-s-rf-n---" },
+  { VMSAN_VM_STARTING, "starting", "----f----r" }, { VMSAN_VM_RUNNING, "running", "--t-flneb-" },
+  { VMSAN_VM_PAUSED, "paused", "--t-fln-b-" },     { VMSAN_VM_STOPPING, "stopping", "----f----r" },
+  { VMSAN_VM_REMOVING, "removing", "----f----r" }, { VMSAN_VM_ERROR, "error", "----f----r" },
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (expected) == VMSAN_VM_STATE_LAST + 1);

@@ -21,6 +21,7 @@ EXEC, STDIN, STDIN_EOF, SIGNAL, WINDOW_SIZE = 32, 33, 34, 35, 36
 STARTED, EXEC_FAILED, STDIN_CREDIT, STDOUT, STDERR, STDOUT_EOF, STDERR_EOF, EXITED = range(48, 56)
 
 ARG, ENV, CWD, USER, TIMEOUT_MS, TTY = range(1, 7)
+ADDRESS, GATEWAY, RESOLVER = 32, 33, 34
 (HOSTNAME, INIT, ACTION, VERSION, BOOT_MS, MESSAGE, CODE, PORT, REALTIME_NS) = range(16, 25)
 
 NOT_FOUND, NOT_EXECUTABLE, NO_USER, NO_DIRECTORY, BAD_REQUEST, NO_RESOURCES = range(1, 7)
@@ -131,7 +132,7 @@ class Stream:
 
 
 def configure_payload(hostname="guest", init="none", env=(), cwd=None, user=None,
-                      realtime_ns=None):
+                      realtime_ns=None, network=()):
     payload = field(HOSTNAME, hostname) + field(INIT, init)
     payload += b"".join(field(ENV, entry) for entry in env)
     if cwd:
@@ -140,7 +141,7 @@ def configure_payload(hostname="guest", init="none", env=(), cwd=None, user=None
         payload += field(USER, user)
     if realtime_ns:
         payload += field(REALTIME_NS, struct.pack("<Q", realtime_ns))
-    return payload
+    return payload + b"".join(field(tag, text) for tag, text in network)
 
 
 def exec_payload(args, env=(), cwd=None, user=None, timeout_ms=None, tty=None):

@@ -17,6 +17,7 @@ from agent_client import (CALLER, CONFIGURE, CONTROL, OK, READY, SESSION_ENDED, 
                           Session, Stream, configure_payload, field, u32)
 
 MODULES = ["virtio_ring", "virtio", "virtio_mmio", "virtio_blk", "virtio_console", "overlay"]
+NET_MODULES = MODULES + ["failover", "net_failover", "virtio_net"]
 
 # Software emulation passes the host's time stamp counter through. A guest whose attempt to measure
 # it fails, because the host is busy, waits for ever for a timer that this machine type lacks.
@@ -100,7 +101,8 @@ class Guest:
     """One virtual machine. Use as a context manager: at its end nothing of it is left."""
 
     def __init__(self, agent, image, format_="ext4", memory_mib=128, n_ports=4, disk_mib=256,
-                 modules=MODULES, directory=None, with_disk=True, disk=None, console=None):
+                 modules=MODULES, directory=None, with_disk=True, disk=None, console=None,
+                 tap=None):
         self.agent = agent
         self.image = image
         self.format = format_
@@ -109,6 +111,7 @@ class Guest:
         self.disk_mib = disk_mib
         self.modules = modules
         self.with_disk = with_disk
+        self.tap = tap  # a descriptor
         self.directory = tempfile.mkdtemp(prefix="vmsan-guest-", dir=directory)
         self.disk = disk
         self.console_path = console or os.path.join(self.directory, "console")
@@ -170,6 +173,12 @@ class Guest:
                           % (i, i)]
         return arguments
 
+    def net_arguments(self):
+        if self.tap is None:
+            return []
+        return ["-netdev", "tap,id=net,fd=%d" % self.tap,
+                "-device", "virtio-net-device,netdev=net,mac=06:00:ac:10:00:02"]
+
     def spawn(self):
         kernel, modules_dir = find_kernel()
         pack_initramfs(self.path("initramfs"), self.agent, modules_dir, self.modules)
@@ -179,12 +188,13 @@ class Guest:
                    "-no-reboot", "-serial", "file:" + self.console_path,
                    "-kernel", kernel, "-initrd", self.path("initramfs"),
                    "-append", "console=ttyS0 panic=-1 reboot=t quiet tsc=reliable "
-                   "tsc_early_khz=%d vmsan.format=%s" % (TSC_KHZ, self.format), *self.disk_arguments(), *self.port_arguments()]
+                   "tsc_early_khz=%d vmsan.format=%s" % (TSC_KHZ, self.format),
+                   *self.disk_arguments(), *self.port_arguments(), *self.net_arguments()]
+        passed = [one.fileno() for one in self.listeners] + [self.tap] * (self.tap is not None)
         self.started = time.monotonic()
         with open(self.path("qemu.log"), "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, start_new_session=True, pass_fds=[
-                                                one.fileno() for one in self.listeners])
+                                            stderr=log, start_new_session=True, pass_fds=passed)
 
     def connect(self, port):
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -39,6 +39,16 @@ def test_power_off_ends_qemu_and_keeps_what_was_written(image, tmp_path):
         assert guest.shut_down(action=2) == 0
 
 
+def test_the_private_disk_is_not_filled_in_the_background(image):
+    """Its file on the host is sparse, and what ext4 would zero in time are whole inode tables."""
+    with Guest(AGENT, image) as guest:
+        assert guest.boot()[0] == protocol.READY
+        upper = guest.run(["sh", "-c", "basename $(dirname $(grep -lx upper "
+                           "/sys/block/*/serial))"]).stdout.strip().decode()
+        options = guest.run(["cat", "/proc/fs/ext4/%s/options" % upper]).stdout.splitlines()
+        assert b"rw" in options and b"noinit_itable" in options, options
+
+
 def test_callers_wait_until_the_guest_is_configured(image):
     with Guest(AGENT, image) as guest:
         stream = guest.connect(1)

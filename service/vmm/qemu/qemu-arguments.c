@@ -124,6 +124,14 @@ add_listener (GPtrArray *argv, const char *name, int fd)
   add (argv, "-chardev", "socket,id=%s,fd=%d,server=on,wait=off", name, fd);
 }
 
+static void
+add_network (GPtrArray *argv, const VmsanVmmSpec *spec, const VmsanQemuFds *fds)
+{
+  /* vhost would move packets in the host's kernel, past QEMU's confinement. */
+  add (argv, "-netdev", "tap,id=net0,fd=%d,vhost=off", fds->tap);
+  add (argv, "-device", "virtio-net-device,netdev=net0,mac=%s", spec->mac);
+}
+
 /* All listen from the beginning; only stream 0 has a port yet. */
 static void
 add_sockets (GPtrArray *argv, const VmsanQemuFds *fds)
@@ -160,6 +168,8 @@ vmsan_qemu_arguments_build (const VmsanVmmSpec *spec,
   /* The rate is a bound on the host's time that a guest can take, far above what one needs. */
   add (argv, "-object", "rng-builtin,id=rng");
   add (argv, "-device", "virtio-rng-device,rng=rng,max-bytes=65536,period=1000");
+  if (spec->tap_fd > 0)
+    add_network (argv, spec, fds);
   add_sockets (argv, fds);
   add (argv, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
   g_ptr_array_add (argv, NULL);

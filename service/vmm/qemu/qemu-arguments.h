@@ -30,6 +30,7 @@ typedef struct
   int console; /* write end of a pipe */
   int image;
   int disk;
+  int tap; /* only for a spec with one */
   int qmp; /* listening socket */
   int streams[VMSAN_QEMU_N_STREAMS];
 } VmsanQemuFds;

@@ -62,12 +62,23 @@ vmsan_qemu_driver_probe_finish (VmsanVmm *vmm, GAsyncResult *result, GError **er
 
 /* ---- Spawn --------------------------------------------------------------------------------- */
 
+/* 0 is none, here. */
+static void
+close_network_fd (int *fd)
+{
+  if (*fd > 0)
+    vmsan_fd_close (fd);
+}
+
 static void
 spec_free (VmsanVmmSpec *spec)
 {
   g_free ((char *) spec->id);
   g_free ((char *) spec->runtime_dir);
   g_free ((char *) spec->image_format);
+  g_free ((char *) spec->mac);
+  close_network_fd (&spec->namespace_fd);
+  close_network_fd (&spec->tap_fd);
   vmsan_fd_close (&spec->runtime_dir_fd);
   vmsan_fd_close (&spec->image_fd);
   vmsan_fd_close (&spec->disk_fd);
@@ -86,6 +97,11 @@ spec_copy (const VmsanVmmSpec *spec)
   copy->id = g_strdup (spec->id);
   copy->runtime_dir = g_strdup (spec->runtime_dir);
   copy->image_format = g_strdup (spec->image_format);
+  copy->mac = g_strdup (spec->mac);
+  if (spec->namespace_fd > 0)
+    copy->namespace_fd = fcntl (spec->namespace_fd, F_DUPFD_CLOEXEC, 3);
+  if (spec->tap_fd > 0)
+    copy->tap_fd = fcntl (spec->tap_fd, F_DUPFD_CLOEXEC, 3);
   copy->runtime_dir_fd = fcntl (spec->runtime_dir_fd, F_DUPFD_CLOEXEC, 0);
   copy->image_fd = fcntl (spec->image_fd, F_DUPFD_CLOEXEC, 0);
   copy->disk_fd = fcntl (spec->disk_fd, F_DUPFD_CLOEXEC, 0);

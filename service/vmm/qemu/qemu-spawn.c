@@ -25,6 +25,7 @@ enum
   FD_CONSOLE,
   FD_IMAGE,
   FD_DISK,
+  FD_TAP,
   FD_QMP,
   FD_STREAMS,
   FD_END = FD_STREAMS + VMSAN_QEMU_N_STREAMS,
@@ -38,7 +39,8 @@ enum
 /* The supervisor accepts no less. */
 #define CONSOLE_MIN_BYTES 4096
 
-/* What we open for it and close again: one for each number from FD_CONSOLE_READ on. */
+/* What we open for it and close again: one for each number from FD_CONSOLE_READ on; -1 for what
+ * this machine does not have. */
 typedef struct
 {
   int fds[N_FDS];
@@ -93,6 +95,10 @@ open_files (Opened *self, const VmsanVmmSpec *spec, GError **error)
   OPENED (self, FD_DISK) = fcntl (spec->disk_fd, F_DUPFD_CLOEXEC, 0);
   if (OPENED (self, FD_IMAGE) < 0 || OPENED (self, FD_DISK) < 0)
     return vmsan_error_set_errno (error, errno, "Cannot duplicate the machine's disks");
+  if (spec->tap_fd > 0)
+    OPENED (self, FD_TAP) = fcntl (spec->tap_fd, F_DUPFD_CLOEXEC, 0);
+  if (spec->tap_fd > 0 && OPENED (self, FD_TAP) < 0)
+    return vmsan_error_set_errno (error, errno, "Cannot duplicate the machine's tap");
   return TRUE;
 }
 
@@ -139,6 +145,7 @@ build_arguments (const VmsanQemuPrograms *programs, const VmsanVmmSpec *spec, GE
     .console = FD_CONSOLE,
     .image = FD_IMAGE,
     .disk = FD_DISK,
+    .tap = FD_TAP,
     .qmp = FD_QMP,
   };
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
@@ -222,17 +229,22 @@ start (const VmsanQemuPrograms *programs,
       return NULL;
     }
   for (int i = 0; i < N_FDS; i++)
-    fds[i] = (VmsanSpawnFd){ .source = opened->fds[i], .target = FD_CONSOLE_READ + i };
+    if (opened->fds[i] >= 0)
+      fds[child.n_fds++] =
+          (VmsanSpawnFd){ .source = opened->fds[i], .target = FD_CONSOLE_READ + i };
   child.argv = (const char *const *) argv;
   child.exec_fd = supervisor_fd;
-  child.flags = VMSAN_SPAWN_NEW_MOUNT_NS | VMSAN_SPAWN_NEW_PID_NS | VMSAN_SPAWN_NEW_NET_NS;
+  child.flags = VMSAN_SPAWN_NEW_MOUNT_NS | VMSAN_SPAWN_NEW_PID_NS;
+  if (spec->namespace_fd > 0)
+    child.netns_fd = spec->namespace_fd;
+  else
+    child.flags |= VMSAN_SPAWN_NEW_NET_NS;
   child.uid = spec->uid;
   child.gid = spec->uid;
   child.cgroup = spec->cgroup;
   child.root_binds = root.binds;
   child.n_root_binds = root.n_binds;
   child.fds = fds;
-  child.n_fds = N_FDS;
   child.rlimits = rlimits;
   child.n_rlimits = G_N_ELEMENTS (rlimits);
   child.new_session = TRUE;

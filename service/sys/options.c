@@ -2,34 +2,36 @@
 
 /* Promise: an option that is not understood is never ignored. */
 
-#include "vm/options.h"
+#include "sys/options.h"
 
 #include "sys/error.h"
 
 static const VmsanOption *
-find_option (const VmsanOption *known, const char *key)
+find_option (const VmsanOption *const *tables, const char *key)
 {
-  for (; known->key != NULL; known++)
-    if (g_str_equal (known->key, key))
-      return known;
+  for (; *tables != NULL; tables++)
+    for (const VmsanOption *known = *tables; known->key != NULL; known++)
+      if (g_str_equal (known->key, key))
+        return known;
   return NULL;
 }
 
 static void
-set_unknown (GError **error, const VmsanOption *known, const char *key)
+set_unknown (GError **error, const VmsanOption *const *tables, const char *key)
 {
   g_autoptr (GString) keys = g_string_new (NULL);
   g_autofree char *shown = g_strescape (key, NULL);
 
-  for (; known->key != NULL; known++)
-    g_string_append_printf (keys, "%s%s", keys->len > 0 ? ", " : "", known->key);
+  for (; *tables != NULL; tables++)
+    for (const VmsanOption *known = *tables; known->key != NULL; known++)
+      g_string_append_printf (keys, "%s%s", keys->len > 0 ? ", " : "", known->key);
   g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_UNKNOWN_OPTION,
                "Option “%.80s” is not known; there are: %s", shown,
                keys->len > 0 ? keys->str : "none");
 }
 
 gboolean
-vmsan_options_check (GVariant *options, const VmsanOption *known, GError **error)
+vmsan_options_check_all (GVariant *options, const VmsanOption *const *tables, GError **error)
 {
   g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
   GVariantIter iter;
@@ -40,11 +42,11 @@ vmsan_options_check (GVariant *options, const VmsanOption *known, GError **error
   while (g_variant_iter_next (&iter, "{&sv}", &key, &value))
     {
       g_autoptr (GVariant) owned = value;
-      const VmsanOption *option = find_option (known, key);
+      const VmsanOption *option = find_option (tables, key);
 
       if (option == NULL)
         {
-          set_unknown (error, known, key);
+          set_unknown (error, tables, key);
           return FALSE;
         }
       if (!g_str_equal (g_variant_get_type_string (value), option->type))
@@ -62,6 +64,14 @@ vmsan_options_check (GVariant *options, const VmsanOption *known, GError **error
         }
     }
   return TRUE;
+}
+
+gboolean
+vmsan_options_check (GVariant *options, const VmsanOption *known, GError **error)
+{
+  const VmsanOption *const tables[] = { known, NULL };
+
+  return vmsan_options_check_all (options, tables, error);
 }
 
 guint32

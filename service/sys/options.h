@@ -16,6 +16,10 @@ typedef struct
  * too. Ends with a row of NULL. */
 gboolean vmsan_options_check (GVariant *options, const VmsanOption *known, GError **error);
 
+/* The same where what is known is in several tables, ended by NULL. */
+gboolean
+vmsan_options_check_all (GVariant *options, const VmsanOption *const *tables, GError **error);
+
 /* Values of a dictionary that was checked; @fallback when the key is not there. */
 guint32 vmsan_options_get_uint (GVariant *options, const char *key, guint32 fallback);
 guint64 vmsan_options_get_uint64 (GVariant *options, const char *key, guint64 fallback);

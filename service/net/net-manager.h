@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Networks of machines: what each needs to be set up, changed and taken down as one. All that
+ * blocks runs in threads; everything completes on the main context. */
+
+#pragma once
+
+#include "net/net-policy.h"
+
+#include <gio/gio.h>
+
+#define VMSAN_TYPE_NET_MANAGER (vmsan_net_manager_get_type ())
+G_DECLARE_FINAL_TYPE (VmsanNetManager, vmsan_net_manager, VMSAN, NET_MANAGER, GObject)
+
+typedef struct
+{
+  VmsanNetPools pools;
+  const char *resolver; /* "" for the host's own */
+  int state_fd;         /* a directory that lasts until the host restarts; (transfer full) */
+} VmsanNetConfig;
+
+/* One machine's network; borrowed for the length of the call. */
+typedef struct
+{
+  const char *id;
+  guint slot;
+  const VmsanNetPolicy *policy;
+  const VmsanNetPolicy *old_policy; /* for a change: what is in force */
+} VmsanNetMachine;
+
+VmsanNetManager *vmsan_net_manager_new (const VmsanNetConfig *config);
+
+const VmsanNetPools *vmsan_net_manager_get_pools (VmsanNetManager *self);
+
+/* Makes the host's table for machines that run already, deletes namespaces and links of nobody.
+ * @machines: those that run. Completes when both are done. */
+void vmsan_net_manager_start_async (VmsanNetManager *self,
+                                    const VmsanNetMachine *machines,
+                                    guint n_machines,
+                                    GAsyncReadyCallback callback,
+                                    gpointer user_data);
+gboolean
+vmsan_net_manager_start_finish (VmsanNetManager *self, GAsyncResult *result, GError **error);
+
+/* Refuses what can be known before: no nftables, no dnsmasq where names are listed, a host port
+ * that another machine or a listener on the host has. EXISTS, UNAVAILABLE. */
+gboolean
+vmsan_net_manager_check (VmsanNetManager *self, const VmsanNetPolicy *policy, GError **error);
+
+/* Sets up all of a machine's network, with its policy in force before anything can pass. On failure
+ * nothing is left. */
+void vmsan_net_manager_set_up_async (VmsanNetManager *self,
+                                     const VmsanNetMachine *machine,
+                                     GCancellable *cancellable,
+                                     GAsyncReadyCallback callback,
+                                     gpointer user_data);
+gboolean
+vmsan_net_manager_set_up_finish (VmsanNetManager *self, GAsyncResult *result, GError **error);
+
+/* Opens what a monitor gets: its namespace, and tap0 in it. */
+gboolean vmsan_net_manager_open (
+    VmsanNetManager *self, const char *id, int *namespace_fd, int *tap_fd, GError **error);
+
+/* Takes down; what is gone, half made or never was is fine. */
+void vmsan_net_manager_take_down_async (VmsanNetManager *self,
+                                        const char *id,
+                                        guint slot,
+                                        GAsyncReadyCallback callback,
+                                        gpointer user_data);
+gboolean
+vmsan_net_manager_take_down_finish (VmsanNetManager *self, GAsyncResult *result, GError **error);
+
+/* Puts @machine's new policy in force in one transaction. On failure the old one is in force. */
+void vmsan_net_manager_set_policy_async (VmsanNetManager *self,
+                                         const VmsanNetMachine *machine,
+                                         GAsyncReadyCallback callback,
+                                         gpointer user_data);
+gboolean
+vmsan_net_manager_set_policy_finish (VmsanNetManager *self, GAsyncResult *result, GError **error);

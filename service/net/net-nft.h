@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Commands for nftables, run by libnftables in the calling process, from any thread. The namespace
+ * that the process began to use it in, which it calls its own, must stay the same. */
+
+#pragma once
+
+#include <json-glib/json-glib.h>
+
+/* Runs @commands as one transaction in the network namespace @namespace_fd, or -1 for the caller's
+ * own. The error has @what and the words of nftables; UNAVAILABLE when the kernel has none,
+ * NOT_FOUND when something that @commands name is not there, EXISTS when something else is in its
+ * place. */
+gboolean
+vmsan_net_nft_run (int namespace_fd, const char *commands, const char *what, GError **error);
+
+/* The same for a list command; its answer as JSON. (transfer full) */
+JsonNode *
+vmsan_net_nft_list (int namespace_fd, const char *command, const char *what, GError **error);

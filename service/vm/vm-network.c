@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Changing what a machine may reach.
+ *
+ * Promise: what is in force and what is on record agree, whatever fails: the rules change first, as
+ * they may be refused, and go back when the record cannot be saved. */
+
+#include "sys/error.h"
+#include "vm/vm-operation.h"
+
+static const VmsanStep *const no_steps[] = { NULL };
+
+static void put_draft_in_force (VmsanVm *vm, GTask *task);
+static void put_back (VmsanVm *vm);
+
+static const VmsanPlan policy_plan = {
+  .verb = VMSAN_VERB_SET_NETWORK_POLICY,
+  .phase = "set-network-policy",
+  .steps = no_steps,
+  .start_index = VMSAN_PLAN_NO_START,
+  .prelude = put_draft_in_force,
+  .retract = put_back,
+};
+
+typedef struct
+{
+  VmsanNetPolicy *old;
+  VmsanNetPolicy *wanted;
+  char *actor;
+} Change;
+
+static void
+change_free (Change *self)
+{
+  vmsan_net_policy_unref (self->old);
+  vmsan_net_policy_unref (self->wanted);
+  g_free (self->actor);
+  g_free (self);
+}
+
+static void
+tell_change (VmsanVm *vm, const Change *change)
+{
+  const VmsanHookEvent event = {
+    .hook = VMSAN_HOOK_NETWORK_POLICY_CHANGED,
+    .id = vm->record->id,
+    .owner = vm->record->owner,
+    .reason = "",
+    .actor = change->actor,
+    .old_policy = vmsan_net_policy_kind_to_string (change->old->kind),
+    .new_policy = vmsan_net_policy_kind_to_string (change->wanted->kind),
+  };
+
+  vm->context->emit_hook (vm->context->data, &event);
+}
+
+/* Puts @policy in force in place of @old. */
+static void
+put_in_force (VmsanVm *vm,
+              const VmsanNetPolicy *policy,
+              const VmsanNetPolicy *old,
+              GAsyncReadyCallback callback,
+              gpointer user_data)
+{
+  const VmsanVmContext *context = vm->context;
+  const VmsanNetMachine machine = {
+    .id = vm->record->id,
+    .slot = vm->record->slot,
+    .policy = policy,
+    .old_policy = old,
+  };
+
+  vmsan_net_manager_set_policy_async (context->networks, &machine, callback, user_data);
+}
+
+static void
+on_in_force (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  GError *error = NULL;
+
+  if (vmsan_net_manager_set_policy_finish (VMSAN_NET_MANAGER (source), result, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+/* A machine that is stopped gets the new policy with its next start. Consumes @task. */
+static void
+put_draft_in_force (VmsanVm *vm, GTask *task)
+{
+  if (vm->monitor != NULL)
+    {
+      put_in_force (vm, vmsan_operation_get_draft (vm)->network, vm->record->network, on_in_force,
+                    task);
+      return;
+    }
+  g_task_return_boolean (task, TRUE);
+  g_object_unref (task);
+}
+
+static void
+on_put_back (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!vmsan_net_manager_set_policy_finish (VMSAN_NET_MANAGER (source), result, &error))
+    g_warning ("Putting the old network policy back: %s", error->message);
+}
+
+static void
+put_back (VmsanVm *vm)
+{
+  if (vm->monitor != NULL)
+    put_in_force (vm, vm->record->network, vmsan_operation_get_draft (vm)->network, on_put_back,
+                  NULL);
+}
+
+static void
+on_changed (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  VmsanVm *vm = VMSAN_VM (source);
+  Change *change = g_task_get_task_data (task);
+  GError *error = NULL;
+
+  if (vmsan_operation_run_finish (vm, result, &error))
+    {
+      tell_change (vm, change);
+      g_task_return_boolean (task, TRUE);
+      return;
+    }
+  g_task_return_error (task, error);
+}
+
+void
+vmsan_vm_set_network_policy_async (VmsanVm *self,
+                                   VmsanNetPolicy *policy,
+                                   const char *actor,
+                                   GAsyncReadyCallback callback,
+                                   gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
+  Change *change = g_new0 (Change, 1);
+  VmsanVmRecord *changed;
+  GError *error = NULL;
+
+  change->old = vmsan_net_policy_ref (self->record->network);
+  change->wanted = vmsan_net_policy_ref (policy);
+  change->actor = g_strdup (actor);
+  g_task_set_task_data (task, change, (GDestroyNotify) change_free);
+  if (!self->record->network->has_network)
+    g_set_error (&error, VMSAN_ERROR, VMSAN_ERROR_NOT_SUPPORTED,
+                 "Machine %s has no network: create one with “network” “nat” instead",
+                 self->record->id);
+  if (error != NULL || !vmsan_vm_check_verb (self, VMSAN_VERB_SET_NETWORK_POLICY, &error) ||
+      !vmsan_net_manager_check (self->context->networks, policy, &error))
+    {
+      g_task_return_error (task, error);
+      return;
+    }
+  changed = vmsan_vm_record_copy (self->record);
+  vmsan_net_policy_unref (changed->network);
+  changed->network = vmsan_net_policy_ref (policy);
+  vmsan_operation_change_async (self, &policy_plan, changed, actor, on_changed,
+                                g_steal_pointer (&task));
+}
+
+gboolean
+vmsan_vm_set_network_policy_finish (VmsanVm *self, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_boolean (G_TASK (result), error);
+}

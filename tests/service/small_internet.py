@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A world outside of this run's "host", which is a network namespace of its own: an uplink, a server
+beyond it, and whatever else a machine should reach or not."""
+
+import os
+import subprocess
+import sys
+
+HOST4, OUTSIDE4 = "203.0.113.1", "203.0.113.2"
+HOST6, OUTSIDE6 = "2001:db8::1", "2001:db8::2"
+OTHER4 = "198.51.100.7"        # also outside, in another prefix
+METADATA4 = "169.254.169.254"  # a cloud's
+NAMESPACE = "outside"
+UDP_LOG = "/run/small-internet-udp"
+SERVER = os.path.join(os.path.dirname(__file__), "outside_server.py")
+
+
+def ip(*arguments):
+    subprocess.run(["ip", *arguments], check=True)
+
+
+class SmallInternet:
+    def __init__(self):
+        ip("netns", "add", NAMESPACE)
+        ip("link", "add", "wan0", "type", "veth", "peer", "name", "eth0", "netns", NAMESPACE)
+        ip("addr", "add", f"{HOST4}/24", "dev", "wan0")
+        ip("-6", "addr", "add", f"{HOST6}/64", "dev", "wan0", "nodad")
+        ip("link", "set", "wan0", "up")
+        inside = ("-n", NAMESPACE)
+        ip(*inside, "link", "set", "lo", "up")
+        ip(*inside, "link", "set", "eth0", "up")
+        ip(*inside, "addr", "add", f"{OUTSIDE4}/24", "dev", "eth0")
+        ip(*inside, "-6", "addr", "add", f"{OUTSIDE6}/64", "dev", "eth0", "nodad")
+        for address in (OTHER4, METADATA4):
+            ip(*inside, "addr", "add", f"{address}/32", "dev", "lo")
+        ip("route", "add", "default", "via", OUTSIDE4)
+        ip("-6", "route", "add", "default", "via", OUTSIDE6)
+        # So that only the firewall keeps a machine from it.
+        ip("route", "add", METADATA4, "via", OUTSIDE4)
+        self.servers = [self.serve(["ip", "netns", "exec", NAMESPACE]), self.serve([])]
+
+    def serve(self, prefix):
+        """TCP and UDP servers on every address there."""
+        process = subprocess.Popen([*prefix, sys.executable, "-B", SERVER, UDP_LOG],
+                                   stdout=subprocess.PIPE)
+        assert process.stdout.readline() == b"ready\n"
+        return process
+
+    def run_outside(self, *command, **options):
+        return subprocess.run(["ip", "netns", "exec", NAMESPACE, *command], capture_output=True,
+                              text=True, timeout=20, **options)
+
+    def close(self):
+        for process in self.servers:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        ip("link", "del", "wan0")
+        ip("netns", "del", NAMESPACE)
+        if os.path.exists(UDP_LOG):
+            os.unlink(UDP_LOG)
