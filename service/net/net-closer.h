@@ -4,7 +4,11 @@
  *
  * After rules were deleted in a namespace, the kernel closes no netfilter socket there, and lets
  * nobody else change rules, until no packet can be at the old rules any more: some ten
- * milliseconds, for which nobody has to wait. */
+ * milliseconds, for which nobody has to wait.
+ *
+ * A thread starts with the namespaces of the one that starts it, and those of GLib's pools serve
+ * everybody afterwards: so nothing may be handed over here, or to any pool, from inside another
+ * namespace. */
 
 #pragma once
 

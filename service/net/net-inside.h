@@ -4,7 +4,8 @@
  *
  * A thread's namespaces are its own, and threads of GLib's pools are used again: one that could not
  * go back would do the next machine's work in this one's network. So nobody ever goes back: what
- * must run inside gets a thread that ends with it. A thread costs less than 0.1 ms. */
+ * must run inside gets a thread that ends with it. A thread costs less than 0.1 ms. Nor may such a
+ * thread start others, which would begin where it is, nor use a pool that does. */
 
 #pragma once
 

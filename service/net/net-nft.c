@@ -22,7 +22,8 @@ typedef struct
   const char *commands;
   const char *what;
   gboolean json;
-  char *output; /* (out) with json */
+  char *output;        /* (out) with json */
+  NftContext *context; /* (out) to be closed, where it ran in another namespace */
 } Job;
 
 static NftContext *
@@ -118,21 +119,22 @@ static gboolean
 run_inside (gpointer data, GError **error)
 {
   Job *job = data;
-  NftContext *context = open_context (job, error);
-  gboolean done;
 
-  if (context == NULL)
-    return FALSE;
-  done = run_in (context, job, error);
-  vmsan_net_close_later (context, (GDestroyNotify) nft_ctx_free);
-  return done;
+  job->context = open_context (job, error);
+  return job->context != NULL && run_in (job->context, job, error);
 }
 
 static gboolean
 run (int namespace_fd, Job *job, GError **error)
 {
-  return namespace_fd >= 0 ? vmsan_net_inside_run (namespace_fd, run_inside, job, error)
-                           : run_here (job, error);
+  gboolean done;
+
+  if (namespace_fd < 0)
+    return run_here (job, error);
+  done = vmsan_net_inside_run (namespace_fd, run_inside, job, error);
+  if (job->context != NULL)
+    vmsan_net_close_later (g_steal_pointer (&job->context), (GDestroyNotify) nft_ctx_free);
+  return done;
 }
 
 gboolean

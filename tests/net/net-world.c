@@ -57,6 +57,26 @@ net_world_enter (void)
   return TRUE;
 }
 
+int
+net_world_run_tests (void)
+{
+  int status = g_test_run ();
+  g_autofree char *home = g_file_read_link ("/proc/thread-self/ns/net", NULL);
+  g_autoptr (GDir) threads = g_dir_open ("/proc/self/task", 0, NULL);
+  const char *id;
+
+  g_assert_nonnull (home);
+  while ((id = g_dir_read_name (threads)) != NULL)
+    {
+      g_autofree char *path = g_build_filename ("/proc/self/task", id, "ns/net", NULL);
+      g_autofree char *place = g_file_read_link (path, NULL);
+
+      if (place != NULL) /* it has not ended meanwhile */
+        g_assert_cmpstr (place, ==, home);
+    }
+  return status;
+}
+
 /* ---- Ways to the guest --------------------------------------------------------------------- */
 
 /* Adds a route on @link to the addresses inside machines' namespaces, by @gateway of either family;

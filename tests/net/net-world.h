@@ -24,6 +24,10 @@
  * namespaces with an empty /run. FALSE: it has not the privileges. */
 gboolean net_world_enter (void);
 
+/* Runs the tests, and fails when a thread that goes on after them was left in another network
+ * namespace than the program's: the next that used it would work there. Returns the exit status. */
+int net_world_run_tests (void);
+
 typedef struct
 {
   int internet_fd;    /* its network namespace */

@@ -802,5 +802,5 @@ main (int argc, char **argv)
   g_test_add_func ("/net/firewall/path-mtu-is-told-without-icmp",
                    test_path_mtu_is_told_without_icmp);
   g_test_add_func ("/net/firewall/cost-of-a-change", test_cost_of_a_change);
-  return g_test_run ();
+  return net_world_run_tests ();
 }

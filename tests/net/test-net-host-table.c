@@ -638,5 +638,5 @@ main (int argc, char **argv)
   g_test_add_func ("/net/host/removing-forgets-its-connections-and-no-others",
                    test_removing_forgets_its_connections_and_no_others);
   g_test_add_func ("/net/host/many-at-once", test_many_at_once);
-  return g_test_run ();
+  return net_world_run_tests ();
 }

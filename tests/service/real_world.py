@@ -62,10 +62,20 @@ class RealWorld:
         subprocess.run(["gdbus", "wait", "--system", "--timeout", "60", "org.vmsan"], check=True)
 
     def end(self, signal_number):
+        self.assert_threads_at_home()
         self.process.send_signal(signal_number)
         status = self.process.wait(60)
         assert status == (0 if signal_number == signal.SIGTERM else -signal_number), status
         self.process = None
+
+    def assert_threads_at_home(self):
+        """A thread of the service that is left in a machine's network does others' work there."""
+        home = os.readlink(f"/proc/{self.process.pid}/ns/net")
+        for place in glob.glob(f"/proc/{self.process.pid}/task/*/ns/net"):
+            try:
+                assert os.readlink(place) == home
+            except FileNotFoundError:
+                pass  # it has ended meanwhile
 
     def close(self):
         if self.process is not None:

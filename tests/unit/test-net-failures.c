@@ -359,5 +359,5 @@ main (int argc, char **argv)
                    test_a_refused_netlink_request_leaves_nothing);
   NET_FIXTURE_ADD ("/net/failures/what-a-crash-leaves-is-listed-and-deleted",
                    test_what_a_crash_leaves_is_listed_and_deleted);
-  return g_test_run ();
+  return net_world_run_tests ();
 }

@@ -532,5 +532,5 @@ main (int argc, char **argv)
   NET_FIXTURE_ADD ("/net/namespace/many-go-at-once", test_many_go_at_once);
   NET_FIXTURE_ADD ("/net/namespace/threads-do-not-disturb-each-other",
                    test_threads_do_not_disturb_each_other);
-  return g_test_run ();
+  return net_world_run_tests ();
 }

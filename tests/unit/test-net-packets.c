@@ -409,5 +409,5 @@ main (int argc, char **argv)
   NET_FIXTURE_ADD ("/net/packets/loopback-is-out-of-reach", test_loopback_is_out_of_reach);
   NET_FIXTURE_ADD ("/net/packets/a-guest-cannot-crowd-the-neighbours-out",
                    test_a_guest_cannot_crowd_the_neighbours_out);
-  return g_test_run ();
+  return net_world_run_tests ();
 }

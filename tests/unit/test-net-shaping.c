@@ -167,5 +167,5 @@ main (int argc, char **argv)
 
   NET_FIXTURE_ADD ("/net/shaping/bandwidth-is-limited-both-ways",
                    test_bandwidth_is_limited_both_ways);
-  return g_test_run ();
+  return net_world_run_tests ();
 }

@@ -203,5 +203,5 @@ main (int argc, char **argv)
   NET_FIXTURE_ADD ("/net/uplink/damaged-changes-are-refused", test_damaged_changes_are_refused);
   NET_FIXTURE_ADD ("/net/uplink/a-host-keeps-what-its-routers-said",
                    test_a_host_keeps_what_its_routers_said);
-  return g_test_run ();
+  return net_world_run_tests ();
 }
