@@ -152,6 +152,8 @@ drop_bounding_set (const VmsanChildPlan *plan)
     return;
   for (int cap = 0; prctl (PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
     {
+      if (plan->kept_capabilities >> cap & 1)
+        continue;
       if (prctl (PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
         fail (plan, VMSAN_CHILD_STEP_BOUNDING_SET, cap);
     }
@@ -164,21 +166,37 @@ change_identity (const VmsanChildPlan *plan)
     fail (plan, VMSAN_CHILD_STEP_GROUPS, 0);
   if (syscall (SYS_setresgid, plan->gid, plan->gid, plan->gid) < 0)
     fail (plan, VMSAN_CHILD_STEP_GID, 0);
+  /* Until the exec, which clears the flag; what is not wanted goes in the next step. */
+  if (plan->kept_capabilities != 0 && prctl (PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+    fail (plan, VMSAN_CHILD_STEP_UID, 0);
   if (syscall (SYS_setresuid, plan->uid, plan->uid, plan->uid) < 0)
     fail (plan, VMSAN_CHILD_STEP_UID, 0);
 }
 
-/* The change of uid cleared them in most cases already; "most" is not enough. */
+/* The change of uid cleared them in most cases already; "most" is not enough. A program without
+ * file capabilities gets those in the ambient set, which must be inheritable before. */
 static void
 drop_capabilities (const VmsanChildPlan *plan)
 {
   struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-  struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+  struct __user_cap_data_struct kept[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
+  for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+    {
+      kept[i].effective = plan->kept_capabilities >> (32 * i);
+      kept[i].permitted = kept[i].effective;
+      kept[i].inheritable = kept[i].effective;
+    }
   if (prctl (PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
     fail (plan, VMSAN_CHILD_STEP_CAPABILITIES, 0);
-  if (!plan->user_ns && syscall (SYS_capset, &header, none) < 0)
+  if (!plan->user_ns && syscall (SYS_capset, &header, kept) < 0)
     fail (plan, VMSAN_CHILD_STEP_CAPABILITIES, 0);
+  for (int cap = 0; cap < 64; cap++)
+    {
+      if ((plan->kept_capabilities >> cap & 1) &&
+          prctl (PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+        fail (plan, VMSAN_CHILD_STEP_CAPABILITIES, cap);
+    }
   if (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
     fail (plan, VMSAN_CHILD_STEP_NO_NEW_PRIVS, 0);
 }

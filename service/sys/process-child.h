@@ -81,6 +81,7 @@ typedef struct
   uid_t uid;
   gid_t gid;
   gid_t extra_gid; /* 0: none */
+  unsigned long long kept_capabilities;
   const char *cwd;
   const VmsanChildFd *fds;
   unsigned n_fds;

@@ -11,6 +11,7 @@
 #include "sys/root-tree.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -69,6 +70,23 @@ check_fds (const VmsanSpawnSpec *spec, GError **error)
   return TRUE;
 }
 
+/* In a namespace of a machine's these reach nothing beyond; here they would rule the host. */
+static gboolean
+check_capabilities (const VmsanSpawnSpec *spec, GError **error)
+{
+  const guint64 known = 1ull << CAP_NET_ADMIN | 1ull << CAP_NET_BIND_SERVICE;
+
+  if (spec->kept_capabilities == 0)
+    return TRUE;
+  if (spec->kept_capabilities & ~known)
+    return refuse (error, spec->argv[0], "it would keep capabilities that nothing should have");
+  if (spec->flags & VMSAN_SPAWN_NEW_USER_NS)
+    return refuse (error, spec->argv[0], "in a user namespace it has its capabilities anyway");
+  if (spec->netns_fd <= 0 && !(spec->flags & VMSAN_SPAWN_NEW_NET_NS))
+    return refuse (error, spec->argv[0], "it would keep capabilities over the host's network");
+  return TRUE;
+}
+
 static gboolean
 check_spec (const VmsanSpawnSpec *spec, GError **error)
 {
@@ -91,7 +109,7 @@ check_spec (const VmsanSpawnSpec *spec, GError **error)
   /* Joining asks for privileges over the target that a new user namespace takes away. */
   if (user_ns && spec->netns_fd > 0)
     return refuse (error, program, "it cannot join a network namespace from a user namespace");
-  return check_fds (spec, error);
+  return check_capabilities (spec, error) && check_fds (spec, error);
 }
 
 /* Takes over @fd for the length of the spawn, moved to @minimum or above. Returns -1 on error. */
@@ -224,6 +242,7 @@ prepare (Preparation *self, const VmsanSpawnSpec *spec, GError **error)
   plan->uid = user_ns ? 0 : spec->uid;
   plan->gid = user_ns ? 0 : spec->gid;
   plan->extra_gid = user_ns ? 0 : spec->extra_gid;
+  plan->kept_capabilities = spec->kept_capabilities;
   plan->cwd = spec->cwd != NULL ? spec->cwd : "/";
   plan->argv = (char *const *) spec->argv;
   plan->envp = spec->envp != NULL ? (char *const *) spec->envp : no_environment;

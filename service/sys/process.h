@@ -83,6 +83,9 @@ typedef struct
  * groups, gid, uid, all other capabilities, no_new_privs, cwd, descriptors, exec. Signals are all
  * at their default. With a user namespace the process keeps its capabilities in it, and @uid and
  * @gid are not used; without one they must not be 0. A user namespace cannot join @netns_fd.
+ *
+ * @kept_capabilities: bits of what is left to a process without a user namespace, of CAP_NET_ADMIN
+ * and CAP_NET_BIND_SERVICE, and only in a network namespace that is not ours.
  */
 typedef struct
 {
@@ -96,7 +99,8 @@ typedef struct
   gid_t extra_gid; /* if > 0, the one supplementary group; not with a user namespace */
   uid_t id_map_first;
   guint id_map_count;
-  int netns_fd;        /* if > 0, join it */
+  int netns_fd; /* if > 0, join it */
+  guint64 kept_capabilities;
   VmsanCgroup *cgroup; /* nullable */
   const VmsanBind *root_binds;
   guint n_root_binds;

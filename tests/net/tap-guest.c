@@ -439,6 +439,58 @@ tap_guest_probe (TapGuest *self, TapProbe probe, guint timeout_ms)
   return tap_guest_wait (self, &probe, timeout_ms);
 }
 
+typedef struct
+{
+  const char *from;
+  guint16 from_port;
+  guint16 to_port;
+  guint8 *answer;
+  gssize size;
+} WantedDatagram;
+
+static gboolean
+has_datagram (TapGuest *self, gpointer data)
+{
+  WantedDatagram *wanted = data;
+
+  for (guint i = 0; i < self->packets->len; i++)
+    {
+      const Packet *packet = &g_array_index (self->packets, Packet, i);
+
+      if (packet->protocol != IPPROTO_UDP || packet->from_port != wanted->from_port ||
+          packet->to_port != wanted->to_port || !g_str_equal (packet->from, wanted->from))
+        continue;
+      wanted->size = packet->payload_size;
+      memcpy (wanted->answer, packet->payload, packet->payload_size);
+      return TRUE;
+    }
+  return FALSE;
+}
+
+gssize
+tap_guest_exchange (TapGuest *self,
+                    const char *to,
+                    guint16 port,
+                    GBytes *question,
+                    guint8 answer[PACKET_MAX_PAYLOAD],
+                    guint timeout_ms)
+{
+  g_autofree Packet *packet = g_new0 (Packet, 1);
+  WantedDatagram wanted = { to, port, take_port (self), answer, -1 };
+
+  packet->protocol = IPPROTO_UDP;
+  g_strlcpy (packet->from, own_address (to), sizeof packet->from);
+  g_strlcpy (packet->to, to, sizeof packet->to);
+  packet->from_port = wanted.to_port;
+  packet->to_port = port;
+  packet->payload_size = g_bytes_get_size (question);
+  g_assert_cmpuint (packet->payload_size, <=, PACKET_MAX_PAYLOAD);
+  memcpy (packet->payload, g_bytes_get_data (question, NULL), packet->payload_size);
+  send_packet (self, packet);
+  wait_until (self, timeout_ms, has_datagram, &wanted);
+  return wanted.size;
+}
+
 /* ---- What came in -------------------------------------------------------------------------- */
 
 typedef struct

@@ -52,6 +52,14 @@ TapAnswer tap_guest_wait (TapGuest *self, const TapProbe *probe, guint timeout_m
 /* Both, for a probe that is used once. */
 TapAnswer tap_guest_probe (TapGuest *self, TapProbe probe, guint timeout_ms);
 
+/* Sends a datagram with any bytes, and waits for the answer: its size, or -1. */
+gssize tap_guest_exchange (TapGuest *self,
+                           const char *to,
+                           guint16 port,
+                           GBytes *question,
+                           guint8 answer[PACKET_MAX_PAYLOAD],
+                           guint timeout_ms);
+
 /* How many packets have come in from @from (NULL: anybody) for @port (0: any) by @protocol. */
 guint tap_guest_count (TapGuest *self, int protocol, const char *from, guint16 port);
 

@@ -9,6 +9,7 @@
 #include "sys/fd.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
@@ -294,7 +295,7 @@ test_unsafe_specs_are_refused (void)
   const VmsanBind escaping = { .source = BUSYBOX, .target = "/a/../../x" };
   const VmsanSpawnFd twice[] = { { 0, 5 }, { 1, 5 } };
   const VmsanSpawnFd negative = { -1, 5 };
-  VmsanSpawnSpec specs[10];
+  VmsanSpawnSpec specs[13];
   guint n = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (specs); i++)
@@ -312,6 +313,13 @@ test_unsafe_specs_are_refused (void)
   specs[n++].n_fds = 1;
   specs[n].flags |= VMSAN_SPAWN_NEW_USER_NS;
   specs[n++].id_map_count = 10; /* from 0 */
+  specs[n++].kept_capabilities = 1ull << CAP_NET_ADMIN | 1ull << CAP_SYS_ADMIN;
+  specs[n].flags &= ~VMSAN_SPAWN_NEW_NET_NS;
+  specs[n++].kept_capabilities = 1ull << CAP_NET_ADMIN; /* over the host's network */
+  specs[n].flags |= VMSAN_SPAWN_NEW_USER_NS;
+  specs[n].id_map_first = 100000;
+  specs[n].id_map_count = 10;
+  specs[n++].kept_capabilities = 1ull << CAP_NET_ADMIN;
   g_assert_cmpuint (n, ==, G_N_ELEMENTS (specs));
 
   for (guint i = 0; i < n; i++)
@@ -364,6 +372,24 @@ test_the_process_has_no_privileges (void)
   assert_has_line (status, "SigBlk:\t0000000000000000");
   assert_has_line (status, "SigIgn:\t0000000000000000");
   assert_has_line (status, "Pid:\t1");
+}
+
+static void
+test_kept_capabilities_are_the_only_ones (void)
+{
+  const char *const argv[] = { BUSYBOX, "cat", "/proc/self/status", NULL };
+  VmsanSpawnSpec spec = confined (argv);
+  g_autofree char *status = NULL;
+
+  spec.kept_capabilities = 1ull << CAP_NET_ADMIN | 1ull << CAP_NET_BIND_SERVICE;
+  status = output_of (spec, NULL);
+  assert_has_line (status, "Uid:\t64242\t64242\t64242\t64242");
+  assert_has_line (status, "CapInh:\t0000000000001400");
+  assert_has_line (status, "CapPrm:\t0000000000001400");
+  assert_has_line (status, "CapEff:\t0000000000001400");
+  assert_has_line (status, "CapBnd:\t0000000000001400");
+  assert_has_line (status, "CapAmb:\t0000000000001400");
+  assert_has_line (status, "NoNewPrivs:\t1");
 }
 
 static void
@@ -939,6 +965,7 @@ static const struct
   { "unsafe-specs-are-refused", test_unsafe_specs_are_refused },
   { "only-bound-files-are-in-view", test_only_bound_files_are_in_view },
   { "the-process-has-no-privileges", test_the_process_has_no_privileges },
+  { "kept-capabilities-are-the-only-ones", test_kept_capabilities_are_the_only_ones },
   { "every-namespace-is-its-own", test_every_namespace_is_its_own },
   { "a-network-namespace-can-be-joined", test_a_network_namespace_can_be_joined },
   { "only-listed-descriptors-are-open", test_only_listed_descriptors_are_open },
