@@ -5,6 +5,7 @@
 
 #include "net/net-manager.h"
 
+#include "net/net-dns.h"
 #include "net/net-firewall.h"
 #include "net/net-host-table.h"
 #include "net/net-namespace.h"
@@ -18,6 +19,9 @@
 #include <glib-unix.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -30,14 +34,25 @@ struct _VmsanNetManager
   VmsanNetPools pools;
   VmsanNetSetup setup;
   char *resolver;
+  char *dnsmasq;
   int state_fd; /* directory for what must be known after a restart */
 
-  GMutex host_lock;    /* of the host's table and settings, and of the two below */
-  GHashTable *members; /* slot + 1 → VmsanNetPolicy, of machines that are set up */
-  int ruleset_fd;      /* hears of every change to the host's rules */
+  GMutex host_lock;      /* of the host's table and settings, and of the two below */
+  GHashTable *members;   /* slot + 1 → VmsanNetPolicy, of machines that are set up */
+  GHashTable *listeners; /* id → Listener: machines with listed names */
+  GSource *aging;
+
+  int ruleset_fd; /* hears of every change to the host's rules */
   GSource *ruleset_changed;
   GSource *look_soon;
 };
+
+/* A machine whose resolved names grow old. */
+typedef struct
+{
+  guint slot;
+  uid_t uid;
+} Listener;
 
 G_DEFINE_FINAL_TYPE (VmsanNetManager, vmsan_net_manager, G_TYPE_OBJECT)
 
@@ -46,12 +61,15 @@ vmsan_net_manager_finalize (GObject *object)
 {
   VmsanNetManager *self = VMSAN_NET_MANAGER (object);
 
+  vmsan_source_clear (&self->aging);
   vmsan_source_clear (&self->ruleset_changed);
   vmsan_source_clear (&self->look_soon);
   vmsan_fd_close (&self->ruleset_fd);
   vmsan_fd_close (&self->state_fd);
   g_hash_table_unref (self->members);
+  g_hash_table_unref (self->listeners);
   g_free (self->resolver);
+  g_free (self->dnsmasq);
   g_mutex_clear (&self->host_lock);
   G_OBJECT_CLASS (vmsan_net_manager_parent_class)->finalize (object);
 }
@@ -69,6 +87,7 @@ vmsan_net_manager_init (VmsanNetManager *self)
   self->state_fd = -1;
   self->ruleset_fd = -1;
   self->members = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) vmsan_net_policy_unref);
+  self->listeners = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
 }
 
 VmsanNetManager *
@@ -82,6 +101,7 @@ vmsan_net_manager_new (const VmsanNetConfig *config)
   self->setup.host_mounts = TRUE;
   self->state_fd = config->state_fd;
   self->resolver = g_strdup (config->resolver);
+  self->dnsmasq = g_strdup (config->dnsmasq);
   return self;
 }
 
@@ -106,6 +126,9 @@ typedef struct
   guint slot;
   VmsanNetPolicy *policy;
   VmsanNetPolicy *old; /* for a change */
+  int runtime_dir_fd;
+  uid_t uid;
+  VmsanCgroup *cgroup;
 } Work;
 
 static void
@@ -114,6 +137,8 @@ work_free (Work *work)
   g_free (work->id);
   g_clear_pointer (&work->policy, vmsan_net_policy_unref);
   g_clear_pointer (&work->old, vmsan_net_policy_unref);
+  vmsan_fd_close (&work->runtime_dir_fd);
+  g_clear_pointer (&work->cgroup, vmsan_cgroup_unref);
   g_free (work);
 }
 
@@ -126,6 +151,10 @@ work_new (const VmsanNetMachine *machine)
   work->slot = machine->slot;
   work->policy = machine->policy != NULL ? vmsan_net_policy_ref (machine->policy) : NULL;
   work->old = machine->old_policy != NULL ? vmsan_net_policy_ref (machine->old_policy) : NULL;
+  work->runtime_dir_fd =
+      machine->runtime_dir_fd > 0 ? fcntl (machine->runtime_dir_fd, F_DUPFD_CLOEXEC, 3) : -1;
+  work->uid = machine->uid;
+  work->cgroup = machine->cgroup != NULL ? vmsan_cgroup_ref (machine->cgroup) : NULL;
   return work;
 }
 
@@ -142,6 +171,139 @@ run (VmsanNetManager *self,
   g_task_set_check_cancellable (task, FALSE); /* what was made must be known */
   g_task_set_task_data (task, work_new (machine), (GDestroyNotify) work_free);
   g_task_run_in_thread (task, func);
+}
+
+/* ---- The resolver -------------------------------------------------------------------------- */
+
+/* In the runtime directory: pid and start time of the resolver, for the next run of the service. */
+#define RESOLVER_FILE   "resolver"
+#define RESOLVER_END_MS 5000
+
+static gboolean
+has_listed_names (const VmsanNetPolicy *policy)
+{
+  return vmsan_net_policy_get_names (policy) == VMSAN_NET_NAMES_LISTED;
+}
+
+static gboolean
+start_resolver (
+    VmsanNetManager *self, Work *work, int namespace_fd, const GArray *resolvers, GError **error)
+{
+  const VmsanNetDnsSpec spec = {
+    .id = work->id,
+    .namespace_fd = namespace_fd,
+    .resolvers = resolvers,
+    .has_ipv6 = self->pools.has_pool6,
+    .binary = self->dnsmasq,
+    .uid = work->uid,
+    .cgroup = work->cgroup,
+  };
+  g_autoptr (VmsanProcess) process = NULL;
+  g_autofree char *identity = NULL;
+
+  if (!has_listed_names (work->policy))
+    return TRUE;
+  process = vmsan_net_dns_start (&spec, work->policy, error);
+  if (process == NULL)
+    return FALSE;
+  identity = g_strdup_printf ("%d %" G_GUINT64_FORMAT "\n", vmsan_process_get_pid (process),
+                              vmsan_process_get_start_time (process));
+  if (vmsan_fd_write_file_at (work->runtime_dir_fd, RESOLVER_FILE, identity, strlen (identity),
+                              0600, error))
+    return TRUE;
+  vmsan_process_kill (process, SIGKILL, NULL);
+  return FALSE;
+}
+
+/* Ends the resolver of an earlier policy; there may be none. */
+static gboolean
+stop_resolver (Work *work, GError **error)
+{
+  g_autofree char *identity =
+      vmsan_fd_read_file_at (work->runtime_dir_fd, RESOLVER_FILE, 64, NULL, NULL);
+  g_autoptr (VmsanProcess) process = NULL;
+  struct pollfd ended = { .events = POLLIN };
+  guint64 start_time;
+  int pid;
+
+  if (identity == NULL || sscanf (identity, "%d %" G_GUINT64_FORMAT, &pid, &start_time) != 2)
+    return TRUE;
+  process = vmsan_process_adopt (pid, start_time, work->cgroup, NULL);
+  if (process == NULL)
+    return TRUE;
+  if (!vmsan_process_kill (process, SIGKILL, error))
+    return FALSE;
+  ended.fd = vmsan_process_get_pidfd (process);
+  if (poll (&ended, 1, RESOLVER_END_MS) == 1)
+    return TRUE;
+  g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_TIMED_OUT,
+               "The resolver of machine %s did not end within %d ms", work->id, RESOLVER_END_MS);
+  return FALSE;
+}
+
+/* ---- Names that grow old ------------------------------------------------------------------- */
+
+static gboolean on_aging (gpointer user_data);
+
+/* Call with the lock held, in any thread. */
+static void
+follow_names (VmsanNetManager *self, const Work *work)
+{
+  if (has_listed_names (work->policy))
+    {
+      Listener *listener = g_new0 (Listener, 1);
+
+      listener->slot = work->slot;
+      listener->uid = work->uid;
+      g_hash_table_replace (self->listeners, g_strdup (work->id), listener);
+    }
+  else
+    g_hash_table_remove (self->listeners, work->id);
+  if (g_hash_table_size (self->listeners) == 0)
+    vmsan_source_clear (&self->aging);
+  else if (self->aging == NULL)
+    {
+      self->aging = g_timeout_source_new_seconds (VMSAN_NET_NAMES_PERIOD_S);
+      g_source_set_callback (self->aging, on_aging, self, NULL);
+      g_source_attach (self->aging, NULL);
+    }
+}
+
+static void
+age_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+  VmsanNetManager *self = source;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->host_lock);
+  GHashTableIter iter;
+  gpointer id, value;
+
+  g_hash_table_iter_init (&iter, self->listeners);
+  while (g_hash_table_iter_next (&iter, &id, &value))
+    {
+      const Listener *listener = value;
+      g_autofree char *name = namespace_name (id);
+      g_autoptr (GError) error = NULL;
+      vmsan_autofd int namespace_fd = vmsan_net_namespace_open (&self->setup, name, &error);
+      const VmsanNetFirewall firewall = {
+        .namespace_fd = namespace_fd,
+        .pools = &self->pools,
+        .slot = listener->slot,
+        .resolver_uid = listener->uid,
+      };
+
+      if (namespace_fd < 0 || !vmsan_net_firewall_age_names (&firewall, &error))
+        g_warning ("Machine %s: %s", (const char *) id, error->message);
+    }
+  g_task_return_boolean (task, TRUE);
+}
+
+static gboolean
+on_aging (gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (user_data, NULL, NULL, NULL);
+
+  g_task_run_in_thread (task, age_in_thread);
+  return G_SOURCE_CONTINUE;
 }
 
 /* ---- The host's side ----------------------------------------------------------------------- */
@@ -215,6 +377,7 @@ note_member (VmsanNetManager *self, const Work *work)
 {
   g_hash_table_replace (self->members, GUINT_TO_POINTER (work->slot + 1),
                         vmsan_net_policy_ref (work->policy));
+  follow_names (self, work);
 }
 
 /* The links of which forwarding was switched on for machines, and whether that is so for all of
@@ -291,12 +454,13 @@ add_to_host (VmsanNetManager *self, Work *work, const GArray *resolvers, GError 
 }
 
 static gboolean
-remove_from_host (VmsanNetManager *self, guint slot, GError **error)
+remove_from_host (VmsanNetManager *self, const char *id, guint slot, GError **error)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->host_lock);
   const VmsanNetHost host = { .pools = &self->pools };
 
   g_hash_table_remove (self->members, GUINT_TO_POINTER (slot + 1));
+  g_hash_table_remove (self->listeners, id);
   if (g_hash_table_size (self->members) == 0)
     return restore_uplink (self, error) && vmsan_net_host_delete_table (error);
   return vmsan_net_host_remove (&host, slot, NULL, error);
@@ -312,7 +476,7 @@ take_down (VmsanNetManager *self, const char *id, guint slot, GError **error)
   g_autoptr (GError) host_error = NULL;
 
   /* One that fails does not keep the other from being done. */
-  remove_from_host (self, slot, &host_error);
+  remove_from_host (self, id, slot, &host_error);
   if (!vmsan_net_namespace_delete (&self->setup, names, &slot, 1, error))
     return FALSE;
   if (host_error == NULL)
@@ -343,6 +507,7 @@ set_up (VmsanNetManager *self, Work *work, GError **error)
     .pools = &self->pools,
     .slot = work->slot,
     .resolvers = resolvers,
+    .resolver_uid = work->uid,
   };
 
   if (resolvers == NULL || !vmsan_net_namespace_create (&self->setup, name, work->slot, error))
@@ -351,6 +516,7 @@ set_up (VmsanNetManager *self, Work *work, GError **error)
   return namespace_fd >= 0 && vmsan_net_firewall_prepare (&firewall, error) &&
          vmsan_net_firewall_apply (&firewall, work->policy, NULL, error) &&
          vmsan_net_namespace_shape (namespace_fd, work->policy->bandwidth_mbit, error) &&
+         start_resolver (self, work, namespace_fd, resolvers, error) &&
          add_to_host (self, work, resolvers, error);
 }
 
@@ -367,6 +533,7 @@ set_up_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *can
       return;
     }
   g_prefix_error (&error, "Setting up the network of machine %s: ", work->id);
+  stop_resolver (work, NULL);
   if (!take_down (source, work->id, work->slot, &undo_error))
     g_warning ("%s", undo_error->message);
   g_task_return_error (task, error);
@@ -463,13 +630,17 @@ put_in_force (VmsanNetManager *self, Work *work, const VmsanNetPolicy *old, GErr
     .pools = &self->pools,
     .slot = work->slot,
     .resolvers = resolvers,
+    .resolver_uid = work->uid,
   };
 
   if (resolvers == NULL)
     return FALSE;
   firewall.namespace_fd = namespace_fd = vmsan_net_namespace_open (&self->setup, name, error);
-  return namespace_fd >= 0 && vmsan_net_firewall_apply (&firewall, work->policy, old, error) &&
+  /* The old resolver goes first: it may know names that the new policy does not. */
+  return namespace_fd >= 0 && stop_resolver (work, error) &&
+         vmsan_net_firewall_apply (&firewall, work->policy, old, error) &&
          vmsan_net_namespace_shape (namespace_fd, work->policy->bandwidth_mbit, error) &&
+         start_resolver (self, work, namespace_fd, resolvers, error) &&
          replace_on_host (self, work, old, resolvers, error);
 }
 
@@ -712,10 +883,10 @@ vmsan_net_manager_start_finish (VmsanNetManager *self, GAsyncResult *result, GEr
 gboolean
 vmsan_net_manager_check (VmsanNetManager *self, const VmsanNetPolicy *policy, GError **error)
 {
-  if (vmsan_net_policy_get_names (policy) != VMSAN_NET_NAMES_LISTED)
+  g_autofree char *dnsmasq = NULL;
+
+  if (!has_listed_names (policy))
     return TRUE;
-  g_set_error_literal (error, VMSAN_ERROR, VMSAN_ERROR_NOT_SUPPORTED,
-                       "This version cannot enforce “allowed-domains”: list addresses with "
-                       "“allowed-cidrs” instead");
-  return FALSE;
+  dnsmasq = vmsan_net_dns_find_binary (self->dnsmasq, error);
+  return dnsmasq != NULL;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "net/net-policy.h"
+#include "sys/cgroup.h"
 
 #include <gio/gio.h>
 
@@ -16,6 +17,7 @@ typedef struct
 {
   VmsanNetPools pools;
   const char *resolver; /* "" for the host's own */
+  const char *dnsmasq;  /* "" to look for it */
   int state_fd;         /* a directory that lasts until the host restarts; (transfer full) */
 } VmsanNetConfig;
 
@@ -26,6 +28,9 @@ typedef struct
   guint slot;
   const VmsanNetPolicy *policy;
   const VmsanNetPolicy *old_policy; /* for a change: what is in force */
+  int runtime_dir_fd;
+  uid_t uid;
+  VmsanCgroup *cgroup; /* of the machine: its resolver runs in it and ends with it */
 } VmsanNetMachine;
 
 VmsanNetManager *vmsan_net_manager_new (const VmsanNetConfig *config);

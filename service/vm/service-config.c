@@ -61,6 +61,7 @@ static const Key keys[] = {
   { "Network", "IPv4Pool", KEY_TEXT, MEMBER (ipv4_pool), "198.18.0.0/16", 0, 0, 0 },
   { "Network", "IPv6Pool", KEY_OPTIONAL, MEMBER (ipv6_pool), "", 0, 0, 0 },
   { "Network", "Resolver", KEY_OPTIONAL, MEMBER (resolver), "", 0, 0, 0 },
+  { "Network", "Dnsmasq", KEY_OPTIONAL, MEMBER (dnsmasq_binary), "", 0, 0, 0 },
   { "QEMU", "Binary", KEY_TEXT, MEMBER (qemu_binary), "qemu-system-x86_64", 0, 0, 0 },
   { "QEMU", "ConsoleMaxKiB", KEY_UINT, MEMBER (console_max_kib), NULL, 16, 1048576, 1024 },
 };

@@ -36,8 +36,9 @@ typedef struct
   char *cgroup_parent;
 
   char *ipv4_pool;
-  char *ipv6_pool; /* "" for none */
-  char *resolver;  /* ADDRESS or ADDRESS#PORT; "" for the host's own */
+  char *ipv6_pool;      /* "" for none */
+  char *resolver;       /* ADDRESS or ADDRESS#PORT; "" for the host's own */
+  char *dnsmasq_binary; /* "" to look for it */
 
   char *qemu_binary;
   guint console_max_kib;

@@ -125,6 +125,7 @@ open_networks (VmsanVmManager *self, GError **error)
 {
   VmsanNetConfig config = {
     .resolver = self->config->resolver,
+    .dnsmasq = self->config->dnsmasq_binary,
   };
 
   if (!vmsan_net_pools_parse (self->config->ipv4_pool, self->config->ipv6_pool, &config.pools,

@@ -6,7 +6,10 @@
  * they may be refused, and go back when the record cannot be saved. */
 
 #include "sys/error.h"
+#include "sys/fd.h"
 #include "vm/vm-operation.h"
+
+#include <fcntl.h>
 
 static const VmsanStep *const no_steps[] = { NULL };
 
@@ -63,11 +66,19 @@ put_in_force (VmsanVm *vm,
               gpointer user_data)
 {
   const VmsanVmContext *context = vm->context;
+  vmsan_autofd int runtime_dir_fd =
+      vmsan_managed_root_open_at (context->runtime_root, vm->record->id, O_RDONLY | O_DIRECTORY, 0,
+                                  NULL);
+  g_autoptr (VmsanCgroup) cgroup =
+      vmsan_cgroup_open (context->config->cgroup_parent, vm->record->id, NULL);
   const VmsanNetMachine machine = {
     .id = vm->record->id,
     .slot = vm->record->slot,
     .policy = policy,
     .old_policy = old,
+    .runtime_dir_fd = runtime_dir_fd,
+    .uid = vm->record->uid,
+    .cgroup = cgroup,
   };
 
   vmsan_net_manager_set_policy_async (context->networks, &machine, callback, user_data);

@@ -171,6 +171,8 @@ start_networks (GTask *task)
         .id = vm->record->id,
         .slot = vm->record->slot,
         .policy = vm->record->network,
+        .runtime_dir_fd = -1,
+        .uid = vm->record->uid,
       };
 
       if (!vm->gone && vm->monitor != NULL && vm->record->network->has_network)

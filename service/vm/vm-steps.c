@@ -211,6 +211,19 @@ revert_cgroup (VmsanVm *vm, GTask *task)
 
 /* ---- network ------------------------------------------------------------------------------- */
 
+typedef struct
+{
+  VmsanNetMachine machine;
+} NetworkWork;
+
+static void
+network_work_free (NetworkWork *work)
+{
+  vmsan_fd_close (&work->machine.runtime_dir_fd);
+  g_clear_pointer (&work->machine.cgroup, vmsan_cgroup_unref);
+  g_free (work);
+}
+
 static void
 on_network_set_up (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -228,17 +241,33 @@ static void
 apply_network (VmsanVm *vm, GTask *task)
 {
   g_autoptr (GTask) owned = task;
-  const VmsanNetMachine machine = {
-    .id = vm->record->id,
-    .slot = vm->record->slot,
-    .policy = vm->record->network,
-  };
+  const VmsanVmContext *context = vm->context;
+  NetworkWork *work = g_new0 (NetworkWork, 1);
+  GError *error = NULL;
 
-  if (vm->record->network->has_network)
-    vmsan_net_manager_set_up_async (vm->context->networks, &machine, g_task_get_cancellable (task),
-                                    on_network_set_up, g_object_ref (task));
-  else
-    g_task_return_boolean (task, TRUE);
+  g_task_set_task_data (task, work, (GDestroyNotify) network_work_free);
+  work->machine.runtime_dir_fd = -1;
+  if (!vm->record->network->has_network)
+    {
+      g_task_return_boolean (task, TRUE);
+      return;
+    }
+  work->machine.runtime_dir_fd = vmsan_managed_root_open_at (context->runtime_root, vm->record->id,
+                                                             O_RDONLY | O_DIRECTORY, 0, &error);
+  if (error == NULL)
+    work->machine.cgroup =
+        vmsan_cgroup_open (context->config->cgroup_parent, vm->record->id, &error);
+  if (error != NULL)
+    {
+      g_task_return_error (task, error);
+      return;
+    }
+  work->machine.id = vm->record->id;
+  work->machine.slot = vm->record->slot;
+  work->machine.policy = vm->record->network;
+  work->machine.uid = vm->record->uid;
+  vmsan_net_manager_set_up_async (context->networks, &work->machine, g_task_get_cancellable (task),
+                                  on_network_set_up, g_object_ref (task));
 }
 
 static void

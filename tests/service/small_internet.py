@@ -11,8 +11,10 @@ HOST6, OUTSIDE6 = "2001:db8::1", "2001:db8::2"
 OTHER4 = "198.51.100.7"        # also outside, in another prefix
 METADATA4 = "169.254.169.254"  # a cloud's
 NAMESPACE = "outside"
+NAME_LOG = "/run/small-internet-names"
 UDP_LOG = "/run/small-internet-udp"
 SERVER = os.path.join(os.path.dirname(__file__), "outside_server.py")
+NAME_SERVER = os.path.join(os.path.dirname(__file__), "outside_names.py")
 
 
 def ip(*arguments):
@@ -37,11 +39,12 @@ class SmallInternet:
         ip("-6", "route", "add", "default", "via", OUTSIDE6)
         # So that only the firewall keeps a machine from it.
         ip("route", "add", METADATA4, "via", OUTSIDE4)
-        self.servers = [self.serve(["ip", "netns", "exec", NAMESPACE]), self.serve([])]
+        inside = ["ip", "netns", "exec", NAMESPACE]
+        self.servers = [self.serve(inside, SERVER, UDP_LOG), self.serve([], SERVER, UDP_LOG),
+                        self.serve(inside, NAME_SERVER, NAME_LOG, OTHER4)]
 
-    def serve(self, prefix):
-        """TCP and UDP servers on every address there."""
-        process = subprocess.Popen([*prefix, sys.executable, "-B", SERVER, UDP_LOG],
+    def serve(self, prefix, *program):
+        process = subprocess.Popen([*prefix, sys.executable, "-B", *program],
                                    stdout=subprocess.PIPE)
         assert process.stdout.readline() == b"ready\n"
         return process
@@ -57,5 +60,6 @@ class SmallInternet:
             process.stdout.close()
         ip("link", "del", "wan0")
         ip("netns", "del", NAMESPACE)
-        if os.path.exists(UDP_LOG):
-            os.unlink(UDP_LOG)
+        for log in (UDP_LOG, NAME_LOG):
+            if os.path.exists(log):
+                os.unlink(log)
