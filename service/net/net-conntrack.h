@@ -24,6 +24,6 @@ int vmsan_net_conntrack_forget (int namespace_fd,
                                 gpointer data,
                                 GError **error);
 
-/* Makes the caller's own namespace forget all that come from @address or are answered by it; the
- * kernel looks for them, so that others' cost little. */
-gboolean vmsan_net_conntrack_forget_address (const char *address, GError **error);
+/* Makes the caller's own namespace forget all that come from one of @addresses or are answered by
+ * it; an empty one is left out. */
+gboolean vmsan_net_conntrack_forget_addresses (const char *const *addresses, GError **error);

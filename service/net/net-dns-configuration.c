@@ -57,15 +57,20 @@ allows_below (const VmsanNetPolicy *policy, const char *name)
 }
 
 static void
-add_servers (
-    GString *text, const GArray *resolvers, const char *prefix, const char *name, gboolean allowed)
+add_servers (GString *text,
+             const VmsanNetDnsSpec *spec,
+             const char *prefix,
+             const char *name,
+             gboolean allowed)
 {
   if (!allowed)
     g_string_append_printf (text, "server=/%s%s/#\n", prefix, name);
-  for (guint i = 0; allowed && i < resolvers->len; i++)
+  for (guint i = 0; allowed && i < spec->resolvers->len; i++)
     {
-      const VmsanNetResolver *resolver = &g_array_index (resolvers, VmsanNetResolver, i);
+      const VmsanNetResolver *resolver = &g_array_index (spec->resolvers, VmsanNetResolver, i);
 
+      if (resolver->family == AF_INET6 && !spec->has_ipv6)
+        continue;
       g_string_append_printf (text, "server=/%s%s/%s#%u\n", prefix, name, resolver->address,
                               resolver->port);
     }
@@ -89,8 +94,8 @@ vmsan_net_dns_configuration (const VmsanNetDnsSpec *spec, const VmsanNetPolicy *
 
       if (!g_hash_table_add (seen, (gpointer) name))
         continue;
-      add_servers (text, spec->resolvers, "", name, vmsan_net_policy_allows_name (policy, name));
-      add_servers (text, spec->resolvers, WILDCARD, name, allows_below (policy, name));
+      add_servers (text, spec, "", name, vmsan_net_policy_allows_name (policy, name));
+      add_servers (text, spec, WILDCARD, name, allows_below (policy, name));
       g_string_append_printf (
           text, "nftset=/%s/4#inet#vmsan#allowed_names4,6#inet#vmsan#allowed_names6\n", name);
     }

@@ -6,7 +6,7 @@
 #include "net/net-dns.h"
 
 #include "net/net-inside.h"
-#include "net/net-rules.h"
+#include "net/net-resolvers.h"
 #include "sys/error.h"
 #include "sys/fd.h"
 
@@ -228,6 +228,15 @@ wait_until_it_answers (const VmsanNetDnsSpec *spec,
   return wait.answers || fail (binary, message_fd, error);
 }
 
+static gboolean
+has_server (const VmsanNetDnsSpec *spec)
+{
+  for (guint i = 0; spec->resolvers != NULL && i < spec->resolvers->len; i++)
+    if (spec->has_ipv6 || g_array_index (spec->resolvers, VmsanNetResolver, i).family == AF_INET)
+      return TRUE;
+  return FALSE;
+}
+
 VmsanProcess *
 vmsan_net_dns_start (const VmsanNetDnsSpec *spec, const VmsanNetPolicy *policy, GError **error)
 {
@@ -241,7 +250,7 @@ vmsan_net_dns_start (const VmsanNetDnsSpec *spec, const VmsanNetPolicy *policy, 
 
   if (binary == NULL)
     return NULL;
-  if (spec->resolvers == NULL || spec->resolvers->len == 0)
+  if (!has_server (spec))
     {
       g_set_error_literal (error, VMSAN_ERROR, VMSAN_ERROR_UNAVAILABLE,
                            "Listed domains need a name server to ask, and this host has none that "

@@ -22,7 +22,7 @@ typedef struct
   uid_t resolver_uid;      /* of the machine's dnsmasq, if it has one */
 } VmsanNetFirewall;
 
-/* Makes the base of the table, which denies everything. */
+/* Makes the base of the table, which denies everything, in place of any earlier one. */
 gboolean vmsan_net_firewall_prepare (const VmsanNetFirewall *self, GError **error);
 
 /* Fills or replaces the policy: one transaction, so that at no moment is the machine without rules,

@@ -226,10 +226,10 @@ static gboolean
 forget_connections (const VmsanNetHost *self, guint slot, GError **error)
 {
   VmsanNetSlotAddresses addresses;
+  const char *const own[] = { addresses.own4, addresses.own6, NULL };
 
   vmsan_net_pools_get_addresses (self->pools, slot, &addresses);
-  return vmsan_net_conntrack_forget_address (addresses.own4, error) &&
-         (addresses.own6[0] == '\0' || vmsan_net_conntrack_forget_address (addresses.own6, error));
+  return vmsan_net_conntrack_forget_addresses (own, error);
 }
 
 gboolean

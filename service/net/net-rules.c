@@ -132,7 +132,10 @@ static const char filters[] =
 char *
 vmsan_net_rules_base (const VmsanNetFirewall *self)
 {
-  GString *text = g_string_new ("table " VMSAN_NET_TABLE " {\n");
+  /* Adding what may be there already makes the deletion of what may not be there possible. */
+  GString *text = g_string_new ("add table " VMSAN_NET_TABLE "\n"
+                                "delete table " VMSAN_NET_TABLE "\n"
+                                "table " VMSAN_NET_TABLE " {\n");
   VmsanNetSlotAddresses addresses;
 
   vmsan_net_pools_get_addresses (self->pools, self->slot, &addresses);
@@ -230,10 +233,18 @@ add_own_resolver (GString *text, const VmsanNetFirewall *self)
     }
 }
 
+/* Where there is no resolver, the guest is told at once; otherwise it would wait for long. */
+static const char no_resolver[] =
+    "add rule " VMSAN_NET_TABLE " resolver_in udp dport 53 reject with icmpx port-unreachable\n"
+    "add rule " VMSAN_NET_TABLE " resolver_in tcp dport 53 reject with tcp reset\n";
+
 static void
 add_resolver (GString *text, const VmsanNetFirewall *self, const VmsanNetPolicy *policy)
 {
   static const int families[] = { AF_INET, AF_INET6 };
+
+  if (vmsan_net_policy_get_names (policy) != VMSAN_NET_NAMES_LISTED)
+    g_string_append (text, no_resolver);
 
   switch (vmsan_net_policy_get_names (policy))
     {
@@ -316,9 +327,9 @@ add_outbound (GString *text,
 {
   g_autoptr (VmsanNetReach) reach = vmsan_net_reach_new (policy, self->pools);
 
+  add_resolver (text, self, policy);
   if (policy->kind == VMSAN_NET_DENY_ALL)
     return;
-  add_resolver (text, self, policy);
   if (policy->kind == VMSAN_NET_CUSTOM)
     add_foreign_resolvers (text);
   add_icmp (text, policy);
