@@ -239,6 +239,48 @@ test_packets_and_verdicts_agree (void)
     }
 }
 
+/* A guest's programs ask for names before anything else, and must not wait for long to hear no. */
+static void
+test_questions_that_nobody_answers_are_refused_at_once (void)
+{
+  static const char *const options[] = { "{'network-policy': <'deny-all'>}",
+                                         "{'allowed-cidrs': <['1.2.3.4']>}" };
+  static const char *const gateways[] = { VMSAN_NET_GATEWAY4, VMSAN_NET_GATEWAY6 };
+  g_autoptr (NetOutside) outside = net_outside_new (POOL6);
+  g_autoptr (NetMachine) machine = net_machine_new (outside, SLOT, "{}");
+
+  for (guint i = 0; i < G_N_ELEMENTS (options); i++)
+    {
+      net_machine_change (machine, options[i]);
+      for (guint j = 0; j < G_N_ELEMENTS (gateways); j++)
+        {
+          g_assert_cmpint (tap_guest_probe (machine->guest, (TapProbe){ UDP, gateways[j], 53 },
+                                            SOON),
+                           ==, TAP_REFUSED);
+          g_assert_cmpint (tap_guest_probe (machine->guest, (TapProbe){ TCP, gateways[j], 53 },
+                                            SOON),
+                           ==, TAP_REFUSED);
+        }
+    }
+  g_assert_cmpuint (tap_guest_count (outside->internet, UDP, NULL, 5353), ==, 0);
+}
+
+static void
+test_preparing_again_denies_everything_again (void)
+{
+  g_autoptr (NetOutside) outside = net_outside_new (POOL6);
+  g_autoptr (NetMachine) machine = net_machine_new (outside, SLOT, "{}");
+  g_autoptr (GError) error = NULL;
+
+  check (machine, (TapProbe){ TCP, "1.2.3.4", 80 }, TRUE);
+  vmsan_net_firewall_prepare (&machine->firewall, &error);
+  g_assert_no_error (error);
+  check (machine, (TapProbe){ TCP, "1.2.3.4", 81 }, FALSE);
+  vmsan_net_firewall_apply (&machine->firewall, machine->policy, NULL, &error);
+  g_assert_no_error (error);
+  check (machine, (TapProbe){ TCP, "1.2.3.4", 82 }, TRUE);
+}
+
 /* ---- Forged sources ------------------------------------------------------------------------ */
 
 /* Sends @probe, and fails if anything of it leaves the host. */
@@ -780,6 +822,10 @@ main (int argc, char **argv)
       g_test_add_data_func (path, &tables[i], test_each_policy_by_packets);
     }
   g_test_add_func ("/net/firewall/packets-and-verdicts-agree", test_packets_and_verdicts_agree);
+  g_test_add_func ("/net/firewall/questions-that-nobody-answers-are-refused-at-once",
+                   test_questions_that_nobody_answers_are_refused_at_once);
+  g_test_add_func ("/net/firewall/preparing-again-denies-everything-again",
+                   test_preparing_again_denies_everything_again);
   g_test_add_func ("/net/firewall/forged-sources-stay-inside", test_forged_sources_stay_inside);
   g_test_add_func ("/net/firewall/a-change-cuts-what-it-forbids-and-nothing-else",
                    test_a_change_cuts_what_it_forbids_and_nothing_else);
