@@ -211,17 +211,13 @@ revert_cgroup (VmsanVm *vm, GTask *task)
 
 /* ---- network ------------------------------------------------------------------------------- */
 
-typedef struct
-{
-  VmsanNetMachine machine;
-} NetworkWork;
-
+/* Owns what a machine's description for the network mostly borrows. */
 static void
-network_work_free (NetworkWork *work)
+net_machine_free (VmsanNetMachine *machine)
 {
-  vmsan_fd_close (&work->machine.runtime_dir_fd);
-  g_clear_pointer (&work->machine.cgroup, vmsan_cgroup_unref);
-  g_free (work);
+  vmsan_fd_close (&machine->runtime_dir_fd);
+  g_clear_pointer (&machine->cgroup, vmsan_cgroup_unref);
+  g_free (machine);
 }
 
 static void
@@ -242,31 +238,31 @@ apply_network (VmsanVm *vm, GTask *task)
 {
   g_autoptr (GTask) owned = task;
   const VmsanVmContext *context = vm->context;
-  NetworkWork *work = g_new0 (NetworkWork, 1);
+  const VmsanVmRecord *record = vm->record;
+  VmsanNetMachine *machine = g_new0 (VmsanNetMachine, 1);
   GError *error = NULL;
 
-  g_task_set_task_data (task, work, (GDestroyNotify) network_work_free);
-  work->machine.runtime_dir_fd = -1;
-  if (!vm->record->network->has_network)
+  machine->runtime_dir_fd = -1;
+  g_task_set_task_data (task, machine, (GDestroyNotify) net_machine_free);
+  if (!record->network->has_network)
     {
       g_task_return_boolean (task, TRUE);
       return;
     }
-  work->machine.runtime_dir_fd = vmsan_managed_root_open_at (context->runtime_root, vm->record->id,
-                                                             O_RDONLY | O_DIRECTORY, 0, &error);
+  machine->id = record->id;
+  machine->slot = record->slot;
+  machine->uid = record->uid;
+  machine->policy = record->network;
+  machine->runtime_dir_fd = vmsan_managed_root_open_at (context->runtime_root, record->id,
+                                                        O_RDONLY | O_DIRECTORY, 0, &error);
   if (error == NULL)
-    work->machine.cgroup =
-        vmsan_cgroup_open (context->config->cgroup_parent, vm->record->id, &error);
+    machine->cgroup = vmsan_cgroup_open (context->config->cgroup_parent, record->id, &error);
   if (error != NULL)
     {
       g_task_return_error (task, error);
       return;
     }
-  work->machine.id = vm->record->id;
-  work->machine.slot = vm->record->slot;
-  work->machine.policy = vm->record->network;
-  work->machine.uid = vm->record->uid;
-  vmsan_net_manager_set_up_async (context->networks, &work->machine, g_task_get_cancellable (task),
+  vmsan_net_manager_set_up_async (context->networks, machine, g_task_get_cancellable (task),
                                   on_network_set_up, g_object_ref (task));
 }
 

@@ -11,6 +11,7 @@ import tempfile
 
 from agent_client import EXEC_FAILED, STARTED, STDIN_EOF, Session, Stream, fields
 from caller import Caller, GLib, options
+from small_internet import OTHER4
 
 STATE = os.environ["VMSAN_TEST_STATE_DIR"]
 RUNTIME = os.environ["VMSAN_TEST_RUNTIME_DIR"]
@@ -21,7 +22,7 @@ BOOT_DEADLINE_S = 150  # software emulation on a busy machine
 MODULES = ["virtio_ring", "virtio", "virtio_mmio", "virtio_blk", "failover", "net_failover",
            "virtio_net", "virtio_console", "overlay", "virtio-rng", "zstd_compress", "lz4_compress",
            "squashfs", "crc32c_generic", "libcrc32c", "erofs"]
-APPLETS = ["sh", "cat", "echo", "uname", "true", "false", "sleep", "ls", "id", "ps", "kill", "head",
+APPLETS = ["sh", "cat", "echo", "uname", "true", "false", "sleep", "ls", "id", "ps", "kill", "head", "nslookup",
            "tail", "grep", "dd", "sync", "mkdir", "rm", "wc", "printf", "test", "date", "hostname",
            "yes", "nc", "ip", "ping", "tftp", "timeout", "httpd", "stty", "env", "pwd", "stat", "touch", "df", "mount", "free", "seq", "md5sum"]
 
@@ -56,7 +57,8 @@ class RealWorld:
         with open(os.environ["VMSAN_TEST_CONFIG"]) as file:
             config = file.read()
         with open(self.config, "w") as file:
-            file.write(config + "\n[Defaults]\nStartDeadlineMs=120000\nMemoryMiB=128\n" + more)
+            file.write(f"{config}\n[Defaults]\nStartDeadlineMs=120000\nMemoryMiB=128\n"
+                       f"[Network]\nResolver={OTHER4}\n{more}")
         self.process = subprocess.Popen([os.environ["VMSAN_TEST_DAEMON"], "--config", self.config],
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         subprocess.run(["gdbus", "wait", "--system", "--timeout", "60", "org.vmsan"], check=True)

@@ -9,6 +9,7 @@ import sys
 HOST4, OUTSIDE4 = "203.0.113.1", "203.0.113.2"
 HOST6, OUTSIDE6 = "2001:db8::1", "2001:db8::2"
 OTHER4 = "198.51.100.7"        # also outside, in another prefix
+NAMED4 = "1.2.3.4"             # what all names lead to: no answer may be an address for examples
 METADATA4 = "169.254.169.254"  # a cloud's
 NAMESPACE = "outside"
 NAME_LOG = "/run/small-internet-names"
@@ -33,7 +34,7 @@ class SmallInternet:
         ip(*inside, "link", "set", "eth0", "up")
         ip(*inside, "addr", "add", f"{OUTSIDE4}/24", "dev", "eth0")
         ip(*inside, "-6", "addr", "add", f"{OUTSIDE6}/64", "dev", "eth0", "nodad")
-        for address in (OTHER4, METADATA4):
+        for address in (OTHER4, NAMED4, METADATA4):
             ip(*inside, "addr", "add", f"{address}/32", "dev", "lo")
         ip("route", "add", "default", "via", OUTSIDE4)
         ip("-6", "route", "add", "default", "via", OUTSIDE6)
@@ -41,7 +42,7 @@ class SmallInternet:
         ip("route", "add", METADATA4, "via", OUTSIDE4)
         inside = ["ip", "netns", "exec", NAMESPACE]
         self.servers = [self.serve(inside, SERVER, UDP_LOG), self.serve([], SERVER, UDP_LOG),
-                        self.serve(inside, NAME_SERVER, NAME_LOG, OTHER4)]
+                        self.serve(inside, NAME_SERVER, NAME_LOG, OTHER4, NAMED4)]
 
     def serve(self, prefix, *program):
         process = subprocess.Popen([*prefix, sys.executable, "-B", *program],

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from caller import BusError, GLib, options, wait_until
-from small_internet import (HOST4, METADATA4, NAME_LOG, OTHER4, OUTSIDE4, UDP_LOG, SmallInternet)
+from small_internet import (HOST4, METADATA4, NAMED4, NAME_LOG, OTHER4, OUTSIDE4, UDP_LOG, SmallInternet)
 
 WAIT_S = 2  # for what must not come
 
@@ -134,19 +134,19 @@ def asked_names():
 
 def test_listed_names_are_resolved_and_reached_and_no_others(world, open_vm):
     set_policy(world, open_vm, allowed_domains=strings("ok.example", "*.wild.example"))
-    assert tcp(world, open_vm, OTHER4) == ""  # nobody has asked for its name yet
+    assert tcp(world, open_vm, NAMED4) == ""  # nobody has asked for its name yet
     open(NAME_LOG, "w").close()
-    assert OTHER4 in world.run(open_vm, "nslookup", "ok.example")[2]
-    assert tcp(world, open_vm, OTHER4) == HOST4
+    assert NAMED4 in world.run(open_vm, "nslookup", "ok.example")[2]
+    assert tcp(world, open_vm, NAMED4) == HOST4
     assert tcp(world, open_vm, OUTSIDE4) == ""
-    assert OTHER4 in world.run(open_vm, "nslookup", "a.b.wild.example")[2]
+    assert NAMED4 in world.run(open_vm, "nslookup", "a.b.wild.example")[2]
     for name in ("evil.test", "notok.example", "ok.example.evil.test", "wild.example"):
-        assert OTHER4 not in world.run(open_vm, "nslookup", name)[2], name
+        assert NAMED4 not in world.run(open_vm, "nslookup", name)[2], name
     assert asked_names() == {"ok.example", "a.b.wild.example"}
     # A list that loses the name loses its addresses.
     set_policy(world, open_vm, allowed_domains=strings("other.example"))
-    assert tcp(world, open_vm, OTHER4) == ""
-    assert OTHER4 not in world.run(open_vm, "nslookup", "ok.example")[2]
+    assert tcp(world, open_vm, NAMED4) == ""
+    assert NAMED4 not in world.run(open_vm, "nslookup", "ok.example")[2]
 
 
 def test_change_cuts_connections_that_are_no_longer_allowed(world, open_vm):
