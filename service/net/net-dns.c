@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /* Promise: the resolver can do nothing but answer, ask its servers, and change the rules of the one
- * namespace that it is in; when vmsan_net_dns_start() returns, it answers. */
+ * namespace that it is in. */
 
 #include "net/net-dns.h"
 
@@ -202,30 +202,16 @@ wait_inside (gpointer data, GError **error)
 }
 
 static gboolean
-fail (const char *binary, int message_fd, GError **error)
+fail (int message_fd, GError **error)
 {
   char message[MAX_MESSAGE + 1] = "";
   g_autofree char *valid = NULL;
   ssize_t n = pread (message_fd, message, MAX_MESSAGE, 0);
 
   valid = g_utf8_make_valid (message, MAX (n, 0));
-  g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_FAILED, "“%s” ended right after its start: %s",
-               binary, *valid != '\0' ? g_strstrip (valid) : "it gives no reason");
+  g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_FAILED, "dnsmasq ended right after its start: %s",
+               *valid != '\0' ? g_strstrip (valid) : "it gives no reason");
   return FALSE;
-}
-
-static gboolean
-wait_until_it_answers (const VmsanNetDnsSpec *spec,
-                       VmsanProcess *process,
-                       const char *binary,
-                       int message_fd,
-                       GError **error)
-{
-  Wait wait = { process, spec->has_ipv6 ? VMSAN_NET_GATEWAY6 : VMSAN_NET_GATEWAY4, FALSE };
-
-  if (!vmsan_net_inside_run (spec->namespace_fd, wait_inside, &wait, error))
-    return FALSE;
-  return wait.answers || fail (binary, message_fd, error);
 }
 
 static gboolean
@@ -238,13 +224,16 @@ has_server (const VmsanNetDnsSpec *spec)
 }
 
 VmsanProcess *
-vmsan_net_dns_start (const VmsanNetDnsSpec *spec, const VmsanNetPolicy *policy, GError **error)
+vmsan_net_dns_spawn (const VmsanNetDnsSpec *spec,
+                     const VmsanNetPolicy *policy,
+                     int *message_fd,
+                     GError **error)
 {
   g_autofree char *binary = vmsan_net_dns_find_binary (spec->binary, error);
   g_autofree char *configuration = NULL;
   vmsan_autofd int configuration_fd = -1;
-  vmsan_autofd int message_fd = -1;
-  g_autoptr (VmsanProcess) process = NULL;
+  vmsan_autofd int messages = -1;
+  VmsanProcess *process;
 
   g_return_val_if_fail (vmsan_net_policy_get_names (policy) == VMSAN_NET_NAMES_LISTED, NULL);
 
@@ -261,17 +250,26 @@ vmsan_net_dns_start (const VmsanNetDnsSpec *spec, const VmsanNetPolicy *policy, 
     return NULL;
   configuration = vmsan_net_dns_configuration (spec, policy);
   configuration_fd = make_memory_file ("dnsmasq-configuration", configuration, error);
-  message_fd = make_memory_file ("dnsmasq-messages", "", error);
-  if (configuration_fd < 0 || message_fd < 0)
+  messages = make_memory_file ("dnsmasq-messages", "", error);
+  if (configuration_fd < 0 || messages < 0)
     return NULL;
-  process = spawn (spec, binary, configuration_fd, message_fd, error);
-  if (process == NULL)
-    return NULL;
-  if (!wait_until_it_answers (spec, process, binary, message_fd, error))
-    {
-      g_prefix_error (error, "Starting the resolver of machine “%s” failed: ", spec->id);
-      vmsan_process_kill (process, SIGKILL, NULL);
-      return NULL;
-    }
-  return g_steal_pointer (&process);
+  process = spawn (spec, binary, configuration_fd, messages, error);
+  if (process != NULL)
+    *message_fd = g_steal_fd (&messages);
+  return process;
+}
+
+gboolean
+vmsan_net_dns_wait (const VmsanNetDnsSpec *spec,
+                    VmsanProcess *process,
+                    int message_fd,
+                    GError **error)
+{
+  Wait wait = { process, spec->has_ipv6 ? VMSAN_NET_GATEWAY6 : VMSAN_NET_GATEWAY4, FALSE };
+
+  if (vmsan_net_inside_run (spec->namespace_fd, wait_inside, &wait, error) &&
+      (wait.answers || fail (message_fd, error)))
+    return TRUE;
+  g_prefix_error (error, "Starting the resolver of machine “%s” failed: ", spec->id);
+  return FALSE;
 }

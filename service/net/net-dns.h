@@ -29,8 +29,16 @@ char *vmsan_net_dns_find_binary (const char *configured, GError **error);
 char *vmsan_net_dns_configuration (const VmsanNetDnsSpec *spec, const VmsanNetPolicy *policy);
 
 /* Starts it; the table must be there. UNAVAILABLE when it is not installed or there is nobody to
- * ask, BUSY while another one is there. Blocks until it answers. To change its names, end it,
- * change the rules, and only then start another: the old one would go on adding addresses of names
- * that are no longer listed. (transfer full) */
-VmsanProcess *
-vmsan_net_dns_start (const VmsanNetDnsSpec *spec, const VmsanNetPolicy *policy, GError **error);
+ * ask, BUSY while another one is there. To change its names, end it, change the rules, and only
+ * then start another: the old one would go on adding addresses of names that are no longer listed.
+ * @message_fd: (out) where it says why it cannot run. Blocks. (transfer full) */
+VmsanProcess *vmsan_net_dns_spawn (const VmsanNetDnsSpec *spec,
+                                   const VmsanNetPolicy *policy,
+                                   int *message_fd,
+                                   GError **error);
+
+/* Blocks until it answers; FALSE when it has ended or does not within some seconds. */
+gboolean vmsan_net_dns_wait (const VmsanNetDnsSpec *spec,
+                             VmsanProcess *process,
+                             int message_fd,
+                             GError **error);

@@ -5,6 +5,7 @@
 
 #include "net/net-manager.h"
 
+#include "net/net-dns-keeper.h"
 #include "net/net-dns.h"
 #include "net/net-firewall.h"
 #include "net/net-host-table.h"
@@ -19,14 +20,10 @@
 #include <glib-unix.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #define NAMESPACE_DIRECTORY "/run/netns"
-#define NAMESPACE_PREFIX    "vmsan-"
 
 struct _VmsanNetManager
 {
@@ -37,22 +34,15 @@ struct _VmsanNetManager
   char *dnsmasq;
   int state_fd; /* directory for what must be known after a restart */
 
-  GMutex host_lock;      /* of the host's table and settings, and of the two below */
-  GHashTable *members;   /* slot + 1 → VmsanNetPolicy, of machines that are set up */
-  GHashTable *listeners; /* id → Listener: machines with listed names */
-  GSource *aging;
+  VmsanNetDnsKeeper *resolvers;
+
+  GMutex host_lock;    /* of the host's table and settings, and of the next */
+  GHashTable *members; /* slot + 1 → VmsanNetPolicy, of machines that are set up */
 
   int ruleset_fd; /* hears of every change to the host's rules */
   GSource *ruleset_changed;
   GSource *look_soon;
 };
-
-/* A machine whose resolved names grow old. */
-typedef struct
-{
-  guint slot;
-  uid_t uid;
-} Listener;
 
 G_DEFINE_FINAL_TYPE (VmsanNetManager, vmsan_net_manager, G_TYPE_OBJECT)
 
@@ -61,13 +51,12 @@ vmsan_net_manager_finalize (GObject *object)
 {
   VmsanNetManager *self = VMSAN_NET_MANAGER (object);
 
-  vmsan_source_clear (&self->aging);
   vmsan_source_clear (&self->ruleset_changed);
   vmsan_source_clear (&self->look_soon);
   vmsan_fd_close (&self->ruleset_fd);
   vmsan_fd_close (&self->state_fd);
   g_hash_table_unref (self->members);
-  g_hash_table_unref (self->listeners);
+  g_object_unref (self->resolvers);
   g_free (self->resolver);
   g_free (self->dnsmasq);
   g_mutex_clear (&self->host_lock);
@@ -87,7 +76,6 @@ vmsan_net_manager_init (VmsanNetManager *self)
   self->state_fd = -1;
   self->ruleset_fd = -1;
   self->members = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) vmsan_net_policy_unref);
-  self->listeners = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
 }
 
 VmsanNetManager *
@@ -102,6 +90,7 @@ vmsan_net_manager_new (const VmsanNetConfig *config)
   self->state_fd = config->state_fd;
   self->resolver = g_strdup (config->resolver);
   self->dnsmasq = g_strdup (config->dnsmasq);
+  self->resolvers = vmsan_net_dns_keeper_new (&self->setup, config->resolver, config->dnsmasq);
   return self;
 }
 
@@ -111,52 +100,8 @@ vmsan_net_manager_get_pools (VmsanNetManager *self)
   return &self->pools;
 }
 
-static char *
-namespace_name (const char *id)
-{
-  return g_strconcat (NAMESPACE_PREFIX, id, NULL);
-}
-
-/* ---- Work in threads ----------------------------------------------------------------------- */
-
-/* A copy of what the caller lent. */
-typedef struct
-{
-  char *id;
-  guint slot;
-  VmsanNetPolicy *policy;
-  VmsanNetPolicy *old; /* for a change */
-  int runtime_dir_fd;
-  uid_t uid;
-  VmsanCgroup *cgroup;
-} Work;
-
-static void
-work_free (Work *work)
-{
-  g_free (work->id);
-  g_clear_pointer (&work->policy, vmsan_net_policy_unref);
-  g_clear_pointer (&work->old, vmsan_net_policy_unref);
-  vmsan_fd_close (&work->runtime_dir_fd);
-  g_clear_pointer (&work->cgroup, vmsan_cgroup_unref);
-  g_free (work);
-}
-
-static Work *
-work_new (const VmsanNetMachine *machine)
-{
-  Work *work = g_new0 (Work, 1);
-
-  work->id = g_strdup (machine->id);
-  work->slot = machine->slot;
-  work->policy = machine->policy != NULL ? vmsan_net_policy_ref (machine->policy) : NULL;
-  work->old = machine->old_policy != NULL ? vmsan_net_policy_ref (machine->old_policy) : NULL;
-  work->runtime_dir_fd =
-      machine->runtime_dir_fd > 0 ? fcntl (machine->runtime_dir_fd, F_DUPFD_CLOEXEC, 3) : -1;
-  work->uid = machine->uid;
-  work->cgroup = machine->cgroup != NULL ? vmsan_cgroup_ref (machine->cgroup) : NULL;
-  return work;
-}
+/* ---- VmsanNetMachine in threads
+ * ----------------------------------------------------------------------- */
 
 static void
 run (VmsanNetManager *self,
@@ -169,141 +114,45 @@ run (VmsanNetManager *self,
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
 
   g_task_set_check_cancellable (task, FALSE); /* what was made must be known */
-  g_task_set_task_data (task, work_new (machine), (GDestroyNotify) work_free);
+  g_task_set_task_data (task, vmsan_net_machine_copy (machine),
+                        (GDestroyNotify) vmsan_net_machine_free);
   g_task_run_in_thread (task, func);
 }
 
-/* ---- The resolver -------------------------------------------------------------------------- */
+/* ---- What is in force ---------------------------------------------------------------------- */
 
-/* In the runtime directory: pid and start time of the resolver, for the next run of the service. */
-#define RESOLVER_FILE   "resolver"
-#define RESOLVER_END_MS 5000
+/* In the machine's runtime directory: a digest of the policy that is in force. When the service
+ * ended in the middle of a change, it is not that of the record. */
+#define IN_FORCE_FILE "network-policy"
+#define IN_FORCE_SIZE 128
 
+static char *
+make_digest (const VmsanNetPolicy *policy)
+{
+  g_autoptr (GVariant) values = g_variant_ref_sink (vmsan_net_policy_to_variant (policy));
+  g_autoptr (GBytes) bytes = g_variant_get_data_as_bytes (values);
+
+  return g_compute_checksum_for_bytes (G_CHECKSUM_SHA256, bytes);
+}
+
+/* NULL: nobody knows. */
 static gboolean
-has_listed_names (const VmsanNetPolicy *policy)
+note_in_force (const VmsanNetMachine *machine, const VmsanNetPolicy *policy, GError **error)
 {
-  return vmsan_net_policy_get_names (policy) == VMSAN_NET_NAMES_LISTED;
-}
+  g_autofree char *digest = policy != NULL ? make_digest (policy) : g_strdup ("");
 
-static gboolean
-start_resolver (
-    VmsanNetManager *self, Work *work, int namespace_fd, const GArray *resolvers, GError **error)
-{
-  const VmsanNetDnsSpec spec = {
-    .id = work->id,
-    .namespace_fd = namespace_fd,
-    .resolvers = resolvers,
-    .has_ipv6 = self->pools.has_pool6,
-    .binary = self->dnsmasq,
-    .uid = work->uid,
-    .cgroup = work->cgroup,
-  };
-  g_autoptr (VmsanProcess) process = NULL;
-  g_autofree char *identity = NULL;
-
-  if (!has_listed_names (work->policy))
-    return TRUE;
-  process = vmsan_net_dns_start (&spec, work->policy, error);
-  if (process == NULL)
-    return FALSE;
-  identity = g_strdup_printf ("%d %" G_GUINT64_FORMAT "\n", vmsan_process_get_pid (process),
-                              vmsan_process_get_start_time (process));
-  if (vmsan_fd_write_file_at (work->runtime_dir_fd, RESOLVER_FILE, identity, strlen (identity),
-                              0600, error))
-    return TRUE;
-  vmsan_process_kill (process, SIGKILL, NULL);
-  return FALSE;
-}
-
-/* Ends the resolver of an earlier policy; there may be none. */
-static gboolean
-stop_resolver (Work *work, GError **error)
-{
-  g_autofree char *identity =
-      vmsan_fd_read_file_at (work->runtime_dir_fd, RESOLVER_FILE, 64, NULL, NULL);
-  g_autoptr (VmsanProcess) process = NULL;
-  struct pollfd ended = { .events = POLLIN };
-  guint64 start_time;
-  int pid;
-
-  if (identity == NULL || sscanf (identity, "%d %" G_GUINT64_FORMAT, &pid, &start_time) != 2)
-    return TRUE;
-  process = vmsan_process_adopt (pid, start_time, work->cgroup, NULL);
-  if (process == NULL)
-    return TRUE;
-  if (!vmsan_process_kill (process, SIGKILL, error))
-    return FALSE;
-  ended.fd = vmsan_process_get_pidfd (process);
-  if (poll (&ended, 1, RESOLVER_END_MS) == 1)
-    return TRUE;
-  g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_TIMED_OUT,
-               "The resolver of machine %s did not end within %d ms", work->id, RESOLVER_END_MS);
-  return FALSE;
-}
-
-/* ---- Names that grow old ------------------------------------------------------------------- */
-
-static gboolean on_aging (gpointer user_data);
-
-/* Call with the lock held, in any thread. */
-static void
-follow_names (VmsanNetManager *self, const Work *work)
-{
-  if (has_listed_names (work->policy))
-    {
-      Listener *listener = g_new0 (Listener, 1);
-
-      listener->slot = work->slot;
-      listener->uid = work->uid;
-      g_hash_table_replace (self->listeners, g_strdup (work->id), listener);
-    }
-  else
-    g_hash_table_remove (self->listeners, work->id);
-  if (g_hash_table_size (self->listeners) == 0)
-    vmsan_source_clear (&self->aging);
-  else if (self->aging == NULL)
-    {
-      self->aging = g_timeout_source_new_seconds (VMSAN_NET_NAMES_PERIOD_S);
-      g_source_set_callback (self->aging, on_aging, self, NULL);
-      g_source_attach (self->aging, NULL);
-    }
-}
-
-static void
-age_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
-{
-  VmsanNetManager *self = source;
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->host_lock);
-  GHashTableIter iter;
-  gpointer id, value;
-
-  g_hash_table_iter_init (&iter, self->listeners);
-  while (g_hash_table_iter_next (&iter, &id, &value))
-    {
-      const Listener *listener = value;
-      g_autofree char *name = namespace_name (id);
-      g_autoptr (GError) error = NULL;
-      vmsan_autofd int namespace_fd = vmsan_net_namespace_open (&self->setup, name, &error);
-      const VmsanNetFirewall firewall = {
-        .namespace_fd = namespace_fd,
-        .pools = &self->pools,
-        .slot = listener->slot,
-        .resolver_uid = listener->uid,
-      };
-
-      if (namespace_fd < 0 || !vmsan_net_firewall_age_names (&firewall, &error))
-        g_warning ("Machine %s: %s", (const char *) id, error->message);
-    }
-  g_task_return_boolean (task, TRUE);
+  return vmsan_fd_write_file_at (machine->runtime_dir_fd, IN_FORCE_FILE, digest, strlen (digest),
+                                 0600, error);
 }
 
 static gboolean
-on_aging (gpointer user_data)
+is_in_force (const VmsanNetMachine *machine)
 {
-  g_autoptr (GTask) task = g_task_new (user_data, NULL, NULL, NULL);
+  g_autofree char *noted =
+      vmsan_fd_read_file_at (machine->runtime_dir_fd, IN_FORCE_FILE, IN_FORCE_SIZE, NULL, NULL);
+  g_autofree char *digest = make_digest (machine->policy);
 
-  g_task_run_in_thread (task, age_in_thread);
-  return G_SOURCE_CONTINUE;
+  return g_strcmp0 (noted, digest) == 0;
 }
 
 /* ---- The host's side ----------------------------------------------------------------------- */
@@ -373,11 +222,10 @@ restore_uplink (VmsanNetManager *self, GError **error)
 
 /* Call with the lock held. */
 static void
-note_member (VmsanNetManager *self, const Work *work)
+note_member (VmsanNetManager *self, const VmsanNetMachine *machine)
 {
-  g_hash_table_replace (self->members, GUINT_TO_POINTER (work->slot + 1),
-                        vmsan_net_policy_ref (work->policy));
-  follow_names (self, work);
+  g_hash_table_replace (self->members, GUINT_TO_POINTER (machine->slot + 1),
+                        vmsan_net_policy_ref (machine->policy));
 }
 
 /* The links of which forwarding was switched on for machines, and whether that is so for all of
@@ -429,24 +277,22 @@ rebuild_host (VmsanNetManager *self, const GArray *resolvers, GError **error)
                                  error);
 }
 
+/* Call with the lock held. */
 static gboolean
-add_to_host (VmsanNetManager *self, Work *work, const GArray *resolvers, GError **error)
+fill_host (VmsanNetManager *self,
+           const VmsanNetMachine *machine,
+           const VmsanNetPolicy *old,
+           const GArray *resolvers,
+           GError **error)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->host_lock);
   const VmsanNetHost host = { .pools = &self->pools, .resolvers = resolvers };
-  const VmsanNetMember member = { work->slot, work->policy };
+  const VmsanNetMember member = { machine->slot, machine->policy };
   g_autoptr (GError) local_error = NULL;
-  gboolean changed = FALSE;
 
-  if (!enable_uplink (self, &changed, error))
-    return FALSE;
-  note_member (self, work);
-  /* Rules about the host's own links are made with the table. */
-  if (changed)
-    return rebuild_host (self, resolvers, error);
-  if (vmsan_net_host_add (&host, &member, NULL, &local_error))
+  note_member (self, machine);
+  if (vmsan_net_host_add (&host, &member, old, &local_error))
     return TRUE;
-  /* Nobody needed the table yet. */
+  /* Nobody needed the table yet, or what was to be taken away was not there. */
   if (g_error_matches (local_error, VMSAN_ERROR, VMSAN_ERROR_NOT_FOUND))
     return rebuild_host (self, resolvers, error);
   g_propagate_error (error, g_steal_pointer (&local_error));
@@ -454,13 +300,30 @@ add_to_host (VmsanNetManager *self, Work *work, const GArray *resolvers, GError 
 }
 
 static gboolean
-remove_from_host (VmsanNetManager *self, const char *id, guint slot, GError **error)
+add_to_host (VmsanNetManager *self,
+             const VmsanNetMachine *machine,
+             const GArray *resolvers,
+             GError **error)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->host_lock);
+  gboolean changed = FALSE;
+
+  if (!enable_uplink (self, &changed, error))
+    return FALSE;
+  if (!changed)
+    return fill_host (self, machine, NULL, resolvers, error);
+  /* Rules about the host's own links are made with the table. */
+  note_member (self, machine);
+  return rebuild_host (self, resolvers, error);
+}
+
+static gboolean
+remove_from_host (VmsanNetManager *self, guint slot, GError **error)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->host_lock);
   const VmsanNetHost host = { .pools = &self->pools };
 
   g_hash_table_remove (self->members, GUINT_TO_POINTER (slot + 1));
-  g_hash_table_remove (self->listeners, id);
   if (g_hash_table_size (self->members) == 0)
     return restore_uplink (self, error) && vmsan_net_host_delete_table (error);
   return vmsan_net_host_remove (&host, slot, NULL, error);
@@ -468,21 +331,17 @@ remove_from_host (VmsanNetManager *self, const char *id, guint slot, GError **er
 
 /* ---- Setting up ---------------------------------------------------------------------------- */
 
+/* One part that fails does not keep the others from being done; the first failure is told. */
 static gboolean
 take_down (VmsanNetManager *self, const char *id, guint slot, GError **error)
 {
-  g_autofree char *name = namespace_name (id);
+  g_autofree char *name = vmsan_net_machine_name_namespace (id);
   const char *const names[] = { name };
-  g_autoptr (GError) host_error = NULL;
+  gboolean done;
 
-  /* One that fails does not keep the other from being done. */
-  remove_from_host (self, id, slot, &host_error);
-  if (!vmsan_net_namespace_delete (&self->setup, names, &slot, 1, error))
-    return FALSE;
-  if (host_error == NULL)
-    return TRUE;
-  g_propagate_error (error, g_steal_pointer (&host_error));
-  return FALSE;
+  done = vmsan_net_dns_keeper_stop (self->resolvers, id, error);
+  done = remove_from_host (self, slot, done ? error : NULL) && done;
+  return vmsan_net_namespace_delete (&self->setup, names, &slot, 1, done ? error : NULL) && done;
 }
 
 static GArray *
@@ -498,43 +357,43 @@ find_resolvers (VmsanNetManager *self, GError **error)
 
 /* The rules are there before anything can pass, and the host lets it pass last. */
 static gboolean
-set_up (VmsanNetManager *self, Work *work, GError **error)
+set_up (VmsanNetManager *self, const VmsanNetMachine *machine, GError **error)
 {
-  g_autofree char *name = namespace_name (work->id);
+  g_autofree char *name = vmsan_net_machine_name_namespace (machine->id);
   g_autoptr (GArray) resolvers = find_resolvers (self, error);
   vmsan_autofd int namespace_fd = -1;
   VmsanNetFirewall firewall = {
     .pools = &self->pools,
-    .slot = work->slot,
+    .slot = machine->slot,
     .resolvers = resolvers,
-    .resolver_uid = work->uid,
+    .resolver_uid = machine->uid,
   };
 
-  if (resolvers == NULL || !vmsan_net_namespace_create (&self->setup, name, work->slot, error))
+  if (resolvers == NULL || !vmsan_net_namespace_create (&self->setup, name, machine->slot, error))
     return FALSE;
   firewall.namespace_fd = namespace_fd = vmsan_net_namespace_open (&self->setup, name, error);
   return namespace_fd >= 0 && vmsan_net_firewall_prepare (&firewall, error) &&
-         vmsan_net_firewall_apply (&firewall, work->policy, NULL, error) &&
-         vmsan_net_namespace_shape (namespace_fd, work->policy->bandwidth_mbit, error) &&
-         start_resolver (self, work, namespace_fd, resolvers, error) &&
-         add_to_host (self, work, resolvers, error);
+         vmsan_net_firewall_apply (&firewall, machine->policy, NULL, error) &&
+         vmsan_net_namespace_shape (namespace_fd, machine->policy->bandwidth_mbit, error) &&
+         vmsan_net_dns_keeper_start (self->resolvers, machine, namespace_fd, error) &&
+         note_in_force (machine, machine->policy, error) &&
+         add_to_host (self, machine, resolvers, error);
 }
 
 static void
 set_up_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
-  Work *work = data;
+  VmsanNetMachine *machine = data;
   GError *error = NULL;
   g_autoptr (GError) undo_error = NULL;
 
-  if (set_up (source, work, &error))
+  if (set_up (source, machine, &error))
     {
       g_task_return_boolean (task, TRUE);
       return;
     }
-  g_prefix_error (&error, "Setting up the network of machine %s: ", work->id);
-  stop_resolver (work, NULL);
-  if (!take_down (source, work->id, work->slot, &undo_error))
+  g_prefix_error (&error, "Setting up the network of machine %s: ", machine->id);
+  if (!take_down (source, machine->id, machine->slot, &undo_error))
     g_warning ("%s", undo_error->message);
   g_task_return_error (task, error);
 }
@@ -559,7 +418,7 @@ gboolean
 vmsan_net_manager_open (
     VmsanNetManager *self, const char *id, int *namespace_fd, int *tap_fd, GError **error)
 {
-  g_autofree char *name = namespace_name (id);
+  g_autofree char *name = vmsan_net_machine_name_namespace (id);
 
   *tap_fd = -1;
   *namespace_fd = vmsan_net_namespace_open (&self->setup, name, error);
@@ -573,15 +432,15 @@ vmsan_net_manager_open (
 static void
 take_down_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
-  Work *work = data;
+  VmsanNetMachine *machine = data;
   GError *error = NULL;
 
-  if (take_down (source, work->id, work->slot, &error))
+  if (take_down (source, machine->id, machine->slot, &error))
     {
       g_task_return_boolean (task, TRUE);
       return;
     }
-  g_prefix_error (&error, "Taking down the network of machine %s: ", work->id);
+  g_prefix_error (&error, "Taking down the network of machine %s: ", machine->id);
   g_task_return_error (task, error);
 }
 
@@ -592,7 +451,7 @@ vmsan_net_manager_take_down_async (VmsanNetManager *self,
                                    GAsyncReadyCallback callback,
                                    gpointer user_data)
 {
-  const VmsanNetMachine machine = { .id = id, .slot = slot };
+  const VmsanNetMachine machine = { .id = (char *) id, .slot = slot, .runtime_dir_fd = -1 };
 
   run (self, &machine, take_down_in_thread, NULL, callback, user_data);
 }
@@ -605,57 +464,62 @@ vmsan_net_manager_take_down_finish (VmsanNetManager *self, GAsyncResult *result,
 
 /* ---- Changing the policy ------------------------------------------------------------------- */
 
+/* The namespace's part. The old resolver goes first: it may know names that the new policy does
+ * not.
+ */
 static gboolean
-replace_on_host (VmsanNetManager *self,
-                 Work *work,
-                 const VmsanNetPolicy *old,
-                 const GArray *resolvers,
-                 GError **error)
+put_in_force_inside (VmsanNetManager *self,
+                     const VmsanNetMachine *machine,
+                     const VmsanNetPolicy *old,
+                     const GArray *resolvers,
+                     GError **error)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->host_lock);
-  const VmsanNetHost host = { .pools = &self->pools, .resolvers = resolvers };
-  const VmsanNetMember member = { work->slot, work->policy };
-
-  note_member (self, work);
-  return vmsan_net_host_add (&host, &member, old, error);
-}
-
-static gboolean
-put_in_force (VmsanNetManager *self, Work *work, const VmsanNetPolicy *old, GError **error)
-{
-  g_autofree char *name = namespace_name (work->id);
-  g_autoptr (GArray) resolvers = find_resolvers (self, error);
+  g_autofree char *name = vmsan_net_machine_name_namespace (machine->id);
   vmsan_autofd int namespace_fd = -1;
   VmsanNetFirewall firewall = {
     .pools = &self->pools,
-    .slot = work->slot,
+    .slot = machine->slot,
     .resolvers = resolvers,
-    .resolver_uid = work->uid,
+    .resolver_uid = machine->uid,
   };
 
-  if (resolvers == NULL)
+  if (!note_in_force (machine, NULL, error))
     return FALSE;
   firewall.namespace_fd = namespace_fd = vmsan_net_namespace_open (&self->setup, name, error);
-  /* The old resolver goes first: it may know names that the new policy does not. */
-  return namespace_fd >= 0 && stop_resolver (work, error) &&
-         vmsan_net_firewall_apply (&firewall, work->policy, old, error) &&
-         vmsan_net_namespace_shape (namespace_fd, work->policy->bandwidth_mbit, error) &&
-         start_resolver (self, work, namespace_fd, resolvers, error) &&
-         replace_on_host (self, work, old, resolvers, error);
+  return namespace_fd >= 0 && vmsan_net_dns_keeper_stop (self->resolvers, machine->id, error) &&
+         vmsan_net_firewall_apply (&firewall, machine->policy, old, error) &&
+         vmsan_net_namespace_shape (namespace_fd, machine->policy->bandwidth_mbit, error) &&
+         vmsan_net_dns_keeper_start (self->resolvers, machine, namespace_fd, error);
 }
 
 static gboolean
-set_policy (VmsanNetManager *self, Work *work, GError **error)
+put_in_force (VmsanNetManager *self,
+              const VmsanNetMachine *machine,
+              const VmsanNetPolicy *old,
+              GError **error)
+{
+  g_autoptr (GArray) resolvers = find_resolvers (self, error);
+  g_autoptr (GMutexLocker) locker = NULL;
+
+  if (resolvers == NULL || !put_in_force_inside (self, machine, old, resolvers, error))
+    return FALSE;
+  locker = g_mutex_locker_new (&self->host_lock);
+  return fill_host (self, machine, old, resolvers, error) &&
+         note_in_force (machine, machine->policy, error);
+}
+
+static gboolean
+set_policy (VmsanNetManager *self, VmsanNetMachine *machine, GError **error)
 {
   g_autoptr (VmsanNetPolicy) wanted = NULL;
   g_autoptr (GError) undo_error = NULL;
 
-  if (put_in_force (self, work, work->old, error))
+  if (put_in_force (self, machine, machine->old_policy, error))
     return TRUE;
-  wanted = work->policy;
-  work->policy = vmsan_net_policy_ref (work->old);
-  if (!put_in_force (self, work, wanted, &undo_error))
-    g_warning ("Machine %s: putting the old network policy back: %s", work->id,
+  wanted = machine->policy;
+  machine->policy = vmsan_net_policy_ref (machine->old_policy);
+  if (!put_in_force (self, machine, wanted, &undo_error))
+    g_warning ("Machine %s: putting the old network policy back: %s", machine->id,
                undo_error->message);
   return FALSE;
 }
@@ -663,10 +527,10 @@ set_policy (VmsanNetManager *self, Work *work, GError **error)
 static void
 set_policy_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
-  Work *work = data;
+  VmsanNetMachine *machine = data;
   GError *error = NULL;
 
-  if (set_policy (source, work, &error))
+  if (set_policy (source, machine, &error))
     g_task_return_boolean (task, TRUE);
   else
     g_task_return_error (task, error);
@@ -689,44 +553,31 @@ vmsan_net_manager_set_policy_finish (VmsanNetManager *self, GAsyncResult *result
 
 /* ---- The service's start ------------------------------------------------------------------- */
 
-/* What start needs in its thread. */
-typedef struct
-{
-  GPtrArray *works; /* Work of machines that run */
-} Start;
-
-static void
-start_free (Start *start)
-{
-  g_ptr_array_unref (start->works);
-  g_free (start);
-}
-
 static gboolean
-is_known (Start *start, const char *name)
+is_known (GPtrArray *machines, const char *name)
 {
-  for (guint i = 0; i < start->works->len; i++)
+  for (guint i = 0; i < machines->len; i++)
     {
-      Work *work = g_ptr_array_index (start->works, i);
+      VmsanNetMachine *machine = g_ptr_array_index (machines, i);
 
-      if (g_str_equal (name + strlen (NAMESPACE_PREFIX), work->id))
+      if (g_str_equal (name + strlen (VMSAN_NET_NAMESPACE_PREFIX), machine->id))
         return TRUE;
     }
   return FALSE;
 }
 
 static gboolean
-is_known_slot (Start *start, guint slot)
+is_known_slot (GPtrArray *machines, guint slot)
 {
-  for (guint i = 0; i < start->works->len; i++)
-    if (((Work *) g_ptr_array_index (start->works, i))->slot == slot)
+  for (guint i = 0; i < machines->len; i++)
+    if (((VmsanNetMachine *) g_ptr_array_index (machines, i))->slot == slot)
       return TRUE;
   return FALSE;
 }
 
 /* Deletes namespaces and links of nobody. */
 static gboolean
-clear_leftovers (VmsanNetManager *self, Start *start, GError **error)
+clear_leftovers (VmsanNetManager *self, GPtrArray *machines, GError **error)
 {
   g_autoptr (GArray) slots = NULL;
   g_auto (GStrv) names = vmsan_net_namespace_list (&self->setup, &slots, error);
@@ -736,10 +587,10 @@ clear_leftovers (VmsanNetManager *self, Start *start, GError **error)
   if (names == NULL)
     return FALSE;
   for (guint i = 0; names[i] != NULL; i++)
-    if (!is_known (start, names[i]))
+    if (!is_known (machines, names[i]))
       g_ptr_array_add (dead_names, names[i]);
   for (guint i = 0; i < slots->len; i++)
-    if (!is_known_slot (start, g_array_index (slots, guint, i)))
+    if (!is_known_slot (machines, g_array_index (slots, guint, i)))
       g_array_append_val (dead_slots, g_array_index (slots, guint, i));
   return vmsan_net_namespace_delete (&self->setup, (const char *const *) dead_names->pdata, NULL,
                                      dead_names->len, error) &&
@@ -747,18 +598,36 @@ clear_leftovers (VmsanNetManager *self, Start *start, GError **error)
                                      dead_slots->len, error);
 }
 
-/* The host's table for exactly these machines, or none where there is none. */
+/* The networks of machines that ran on while the service was away. */
+static void
+adopt (VmsanNetManager *self, const VmsanNetMachine *machine)
+{
+  g_autoptr (GArray) resolvers = NULL;
+  g_autoptr (GError) error = NULL;
+
+  vmsan_net_dns_keeper_adopt (self->resolvers, machine);
+  if (is_in_force (machine))
+    return;
+  g_message ("Machine %s: a change of its network policy was cut off; undoing it", machine->id);
+  resolvers = find_resolvers (self, &error);
+  if (resolvers == NULL || !put_in_force_inside (self, machine, NULL, resolvers, &error) ||
+      !note_in_force (machine, machine->policy, &error))
+    g_warning ("Machine %s: putting its network policy in force: %s", machine->id, error->message);
+}
+
+/* The host's table for exactly these machines, or none where there is none. Call with the lock
+ * held. */
 static gboolean
-make_host_table (VmsanNetManager *self, Start *start, GError **error)
+make_host_table (VmsanNetManager *self, GPtrArray *machines, GError **error)
 {
   g_autoptr (GArray) resolvers = find_resolvers (self, error);
   gboolean changed;
 
   if (resolvers == NULL)
     return FALSE;
-  for (guint i = 0; i < start->works->len; i++)
-    note_member (self, g_ptr_array_index (start->works, i));
-  if (start->works->len == 0)
+  for (guint i = 0; i < machines->len; i++)
+    note_member (self, g_ptr_array_index (machines, i));
+  if (machines->len == 0)
     return restore_uplink (self, error) && vmsan_net_host_delete_table (error);
   return enable_uplink (self, &changed, error) && rebuild_host (self, resolvers, error);
 }
@@ -842,11 +711,14 @@ static void
 start_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
   VmsanNetManager *self = source;
-  Start *start = data;
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->host_lock);
+  GPtrArray *machines = data;
+  g_autoptr (GMutexLocker) locker = NULL;
   GError *error = NULL;
 
-  if (clear_leftovers (self, start, &error) && make_host_table (self, start, &error))
+  for (guint i = 0; i < machines->len; i++)
+    adopt (self, g_ptr_array_index (machines, i));
+  locker = g_mutex_locker_new (&self->host_lock);
+  if (clear_leftovers (self, machines, &error) && make_host_table (self, machines, &error))
     g_task_return_boolean (task, TRUE);
   else
     g_task_return_error (task, error);
@@ -854,21 +726,16 @@ start_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *canc
 
 void
 vmsan_net_manager_start_async (VmsanNetManager *self,
-                               const VmsanNetMachine *machines,
-                               guint n_machines,
+                               GPtrArray *machines,
                                GAsyncReadyCallback callback,
                                gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
-  Start *start = g_new0 (Start, 1);
   g_autoptr (GError) error = NULL;
 
   if (!follow_ruleset (self, &error))
     g_warning ("%s", error->message);
-  start->works = g_ptr_array_new_with_free_func ((GDestroyNotify) work_free);
-  for (guint i = 0; i < n_machines; i++)
-    g_ptr_array_add (start->works, work_new (&machines[i]));
-  g_task_set_task_data (task, start, (GDestroyNotify) start_free);
+  g_task_set_task_data (task, g_ptr_array_ref (machines), (GDestroyNotify) g_ptr_array_unref);
   g_task_run_in_thread (task, start_in_thread);
 }
 
@@ -885,7 +752,7 @@ vmsan_net_manager_check (VmsanNetManager *self, const VmsanNetPolicy *policy, GE
 {
   g_autofree char *dnsmasq = NULL;
 
-  if (!has_listed_names (policy))
+  if (vmsan_net_policy_get_names (policy) != VMSAN_NET_NAMES_LISTED)
     return TRUE;
   dnsmasq = vmsan_net_dns_find_binary (self->dnsmasq, error);
   return dnsmasq != NULL;

@@ -5,8 +5,7 @@
 
 #pragma once
 
-#include "net/net-policy.h"
-#include "sys/cgroup.h"
+#include "net/net-machine.h"
 
 #include <gio/gio.h>
 
@@ -21,27 +20,15 @@ typedef struct
   int state_fd;         /* a directory that lasts until the host restarts; (transfer full) */
 } VmsanNetConfig;
 
-/* One machine's network; borrowed for the length of the call. */
-typedef struct
-{
-  const char *id;
-  guint slot;
-  const VmsanNetPolicy *policy;
-  const VmsanNetPolicy *old_policy; /* for a change: what is in force */
-  int runtime_dir_fd;
-  uid_t uid;
-  VmsanCgroup *cgroup; /* of the machine: its resolver runs in it and ends with it */
-} VmsanNetMachine;
-
 VmsanNetManager *vmsan_net_manager_new (const VmsanNetConfig *config);
 
 const VmsanNetPools *vmsan_net_manager_get_pools (VmsanNetManager *self);
 
-/* Makes the host's table for machines that run already, deletes namespaces and links of nobody.
- * @machines: those that run. Completes when both are done. */
+/* Takes over the networks of machines that run already, puts their policies in force where a change
+ * was cut off, makes the host's table, and deletes namespaces and links of nobody. @machines:
+ * VmsanNetMachine, those that run. Completes when all is done. */
 void vmsan_net_manager_start_async (VmsanNetManager *self,
-                                    const VmsanNetMachine *machines,
-                                    guint n_machines,
+                                    GPtrArray *machines,
                                     GAsyncReadyCallback callback,
                                     gpointer user_data);
 gboolean

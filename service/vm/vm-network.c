@@ -6,7 +6,6 @@
  * they may be refused, and go back when the record cannot be saved. */
 
 #include "sys/error.h"
-#include "sys/fd.h"
 #include "vm/vm-operation.h"
 
 #include <fcntl.h>
@@ -57,31 +56,23 @@ tell_change (VmsanVm *vm, const Change *change)
   vm->context->emit_hook (vm->context->data, &event);
 }
 
-/* Puts @policy in force in place of @old. */
-static void
-put_in_force (VmsanVm *vm,
-              const VmsanNetPolicy *policy,
-              const VmsanNetPolicy *old,
-              GAsyncReadyCallback callback,
-              gpointer user_data)
+VmsanNetMachine *
+vmsan_vm_describe_network (VmsanVm *self, GError **error)
 {
-  const VmsanVmContext *context = vm->context;
-  vmsan_autofd int runtime_dir_fd =
-      vmsan_managed_root_open_at (context->runtime_root, vm->record->id, O_RDONLY | O_DIRECTORY, 0,
-                                  NULL);
-  g_autoptr (VmsanCgroup) cgroup =
-      vmsan_cgroup_open (context->config->cgroup_parent, vm->record->id, NULL);
-  const VmsanNetMachine machine = {
-    .id = vm->record->id,
-    .slot = vm->record->slot,
-    .policy = policy,
-    .old_policy = old,
-    .runtime_dir_fd = runtime_dir_fd,
-    .uid = vm->record->uid,
-    .cgroup = cgroup,
-  };
+  const VmsanVmContext *context = self->context;
+  const VmsanVmRecord *record = self->record;
+  g_autoptr (VmsanNetMachine) machine = g_new0 (VmsanNetMachine, 1);
 
-  vmsan_net_manager_set_policy_async (context->networks, &machine, callback, user_data);
+  machine->id = g_strdup (record->id);
+  machine->slot = record->slot;
+  machine->uid = record->uid;
+  machine->policy = vmsan_net_policy_ref (record->network);
+  machine->runtime_dir_fd = vmsan_managed_root_open_at (context->runtime_root, record->id,
+                                                        O_RDONLY | O_DIRECTORY, 0, error);
+  if (machine->runtime_dir_fd < 0)
+    return NULL;
+  machine->cgroup = vmsan_cgroup_open (context->config->cgroup_parent, record->id, error);
+  return machine->cgroup != NULL ? g_steal_pointer (&machine) : NULL;
 }
 
 static void
@@ -96,14 +87,32 @@ on_in_force (GObject *source, GAsyncResult *result, gpointer user_data)
     g_task_return_error (task, error);
 }
 
+/* Puts @policy in force in place of @old. Consumes @task. */
+static void
+put_in_force (VmsanVm *vm, VmsanNetPolicy *policy, VmsanNetPolicy *old, GTask *task)
+{
+  GError *error = NULL;
+  g_autoptr (VmsanNetMachine) machine = vmsan_vm_describe_network (vm, &error);
+
+  if (machine == NULL)
+    {
+      g_task_return_error (task, error);
+      g_object_unref (task);
+      return;
+    }
+  vmsan_net_policy_unref (machine->policy);
+  machine->policy = vmsan_net_policy_ref (policy);
+  machine->old_policy = vmsan_net_policy_ref (old);
+  vmsan_net_manager_set_policy_async (vm->context->networks, machine, on_in_force, task);
+}
+
 /* A machine that is stopped gets the new policy with its next start. Consumes @task. */
 static void
 put_draft_in_force (VmsanVm *vm, GTask *task)
 {
   if (vm->monitor != NULL)
     {
-      put_in_force (vm, vmsan_operation_get_draft (vm)->network, vm->record->network, on_in_force,
-                    task);
+      put_in_force (vm, vmsan_operation_get_draft (vm)->network, vm->record->network, task);
       return;
     }
   g_task_return_boolean (task, TRUE);
@@ -115,7 +124,7 @@ on_put_back (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GError) error = NULL;
 
-  if (!vmsan_net_manager_set_policy_finish (VMSAN_NET_MANAGER (source), result, &error))
+  if (!g_task_propagate_boolean (G_TASK (result), &error))
     g_warning ("Putting the old network policy back: %s", error->message);
 }
 
@@ -123,8 +132,8 @@ static void
 put_back (VmsanVm *vm)
 {
   if (vm->monitor != NULL)
-    put_in_force (vm, vm->record->network, vmsan_operation_get_draft (vm)->network, on_put_back,
-                  NULL);
+    put_in_force (vm, vm->record->network, vmsan_operation_get_draft (vm)->network,
+                  g_task_new (vm, NULL, on_put_back, NULL));
 }
 
 static void

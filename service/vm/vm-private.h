@@ -90,6 +90,10 @@ void vmsan_vm_drop_monitor (VmsanVm *self);
 /* Cleans up after a monitor that ended by itself, unless something else is under way. */
 void vmsan_vm_check_monitor (VmsanVm *self);
 
+/* What its network is set up with, as on record; its runtime directory and control group must be
+ * there. (transfer full) */
+VmsanNetMachine *vmsan_vm_describe_network (VmsanVm *self, GError **error);
+
 /* Opens the control session: connect, handshake. */
 void vmsan_vm_open_control_async (VmsanVm *self,
                                   const guint8 *token,

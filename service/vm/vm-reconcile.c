@@ -162,24 +162,25 @@ static void
 start_networks (GTask *task)
 {
   Reconcile *self = g_task_get_task_data (task);
-  g_autoptr (GArray) machines = g_array_new (FALSE, TRUE, sizeof (VmsanNetMachine));
+  g_autoptr (GPtrArray) machines =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) vmsan_net_machine_free);
 
   for (guint i = 0; i < self->vms->len; i++)
     {
       VmsanVm *vm = g_ptr_array_index (self->vms, i);
-      const VmsanNetMachine machine = {
-        .id = vm->record->id,
-        .slot = vm->record->slot,
-        .policy = vm->record->network,
-        .runtime_dir_fd = -1,
-        .uid = vm->record->uid,
-      };
+      g_autoptr (GError) error = NULL;
+      VmsanNetMachine *machine;
 
-      if (!vm->gone && vm->monitor != NULL && vm->record->network->has_network)
-        g_array_append_val (machines, machine);
+      if (vm->gone || vm->monitor == NULL || !vm->record->network->has_network)
+        continue;
+      machine = vmsan_vm_describe_network (vm, &error);
+      if (machine != NULL)
+        g_ptr_array_add (machines, machine);
+      else
+        g_warning ("The network of machine %s: %s", vm->record->id, error->message);
     }
-  vmsan_net_manager_start_async (self->context->networks, (const VmsanNetMachine *) machines->data,
-                                 machines->len, on_networks_started, g_object_ref (task));
+  vmsan_net_manager_start_async (self->context->networks, machines, on_networks_started,
+                                 g_object_ref (task));
 }
 
 /* One machine less to look after. Consumes @task. */

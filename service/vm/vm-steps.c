@@ -211,15 +211,6 @@ revert_cgroup (VmsanVm *vm, GTask *task)
 
 /* ---- network ------------------------------------------------------------------------------- */
 
-/* Owns what a machine's description for the network mostly borrows. */
-static void
-net_machine_free (VmsanNetMachine *machine)
-{
-  vmsan_fd_close (&machine->runtime_dir_fd);
-  g_clear_pointer (&machine->cgroup, vmsan_cgroup_unref);
-  g_free (machine);
-}
-
 static void
 on_network_set_up (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -239,25 +230,16 @@ apply_network (VmsanVm *vm, GTask *task)
   g_autoptr (GTask) owned = task;
   const VmsanVmContext *context = vm->context;
   const VmsanVmRecord *record = vm->record;
-  VmsanNetMachine *machine = g_new0 (VmsanNetMachine, 1);
+  g_autoptr (VmsanNetMachine) machine = NULL;
   GError *error = NULL;
 
-  machine->runtime_dir_fd = -1;
-  g_task_set_task_data (task, machine, (GDestroyNotify) net_machine_free);
   if (!record->network->has_network)
     {
       g_task_return_boolean (task, TRUE);
       return;
     }
-  machine->id = record->id;
-  machine->slot = record->slot;
-  machine->uid = record->uid;
-  machine->policy = record->network;
-  machine->runtime_dir_fd = vmsan_managed_root_open_at (context->runtime_root, record->id,
-                                                        O_RDONLY | O_DIRECTORY, 0, &error);
-  if (error == NULL)
-    machine->cgroup = vmsan_cgroup_open (context->config->cgroup_parent, record->id, &error);
-  if (error != NULL)
+  machine = vmsan_vm_describe_network (vm, &error);
+  if (machine == NULL)
     {
       g_task_return_error (task, error);
       return;

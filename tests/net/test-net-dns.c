@@ -56,12 +56,24 @@ typedef struct
   GHashTable *allowed; /* names that were asked about and were allowed */
 } Names;
 
+static VmsanProcess *
+start (const VmsanNetDnsSpec *spec, const VmsanNetPolicy *policy, GError **error)
+{
+  vmsan_autofd int message_fd = -1;
+  g_autoptr (VmsanProcess) process = vmsan_net_dns_spawn (spec, policy, &message_fd, error);
+
+  if (process == NULL || vmsan_net_dns_wait (spec, process, message_fd, error))
+    return g_steal_pointer (&process);
+  vmsan_process_kill (process, SIGKILL, NULL);
+  return NULL;
+}
+
 static void
 start_resolver (Names *self)
 {
   g_autoptr (GError) error = NULL;
 
-  self->process = vmsan_net_dns_start (&self->spec, self->machine->policy, &error);
+  self->process = start (&self->spec, self->machine->policy, &error);
   g_assert_no_error (error);
 }
 
@@ -572,20 +584,20 @@ test_what_keeps_it_from_starting_is_said (void)
   VmsanNetDnsSpec spec = names->spec;
   g_autoptr (GError) error = NULL;
 
-  g_assert_null (vmsan_net_dns_start (&spec, names->machine->policy, &error));
+  g_assert_null (start (&spec, names->machine->policy, &error));
   g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_BUSY);
   g_clear_error (&error);
   end_resolver (names);
 
   spec.binary = "/no/such/dnsmasq";
-  g_assert_null (vmsan_net_dns_start (&spec, names->machine->policy, &error));
+  g_assert_null (start (&spec, names->machine->policy, &error));
   g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_UNAVAILABLE);
   g_assert_nonnull (strstr (error->message, "/no/such/dnsmasq"));
   g_assert_nonnull (strstr (error->message, "dnsmasq-base"));
   g_clear_error (&error);
 
   spec.binary = "/usr/bin/false";
-  g_assert_null (vmsan_net_dns_start (&spec, names->machine->policy, &error));
+  g_assert_null (start (&spec, names->machine->policy, &error));
   g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_FAILED);
   g_assert_nonnull (strstr (error->message, "m5"));
   g_clear_error (&error);
@@ -595,7 +607,7 @@ test_what_keeps_it_from_starting_is_said (void)
   vmsan_net_nft_run (spec.namespace_fd, "delete table inet vmsan", "A test", NULL);
   spec.binary = NULL;
   spec.resolvers = none;
-  g_assert_null (vmsan_net_dns_start (&spec, names->machine->policy, &error));
+  g_assert_null (start (&spec, names->machine->policy, &error));
   g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_UNAVAILABLE);
   g_assert_nonnull (strstr (error->message, "Resolver"));
 }

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from caller import BusError, GLib, options, wait_until
-from small_internet import (HOST4, METADATA4, NAMED4, NAME_LOG, OTHER4, OUTSIDE4, UDP_LOG, SmallInternet)
+from real_world import RUNTIME
+from small_internet import (HOST4, METADATA4, NAME_LOG, NAMED4, OTHER4, OUTSIDE4, UDP_LOG, SmallInternet)
 
 WAIT_S = 2  # for what must not come
 
@@ -147,6 +148,71 @@ def test_listed_names_are_resolved_and_reached_and_no_others(world, open_vm):
     set_policy(world, open_vm, allowed_domains=strings("other.example"))
     assert tcp(world, open_vm, NAMED4) == ""
     assert NAMED4 not in world.run(open_vm, "nslookup", "ok.example")[2]
+
+
+def resolvers():
+    """Pids of every dnsmasq that runs here."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "dnsmasq":
+                found.append(int(pid))
+        except FileNotFoundError:
+            pass  # it has ended meanwhile
+    return found
+
+
+def resolves(world, path, name):
+    return NAMED4 in world.run(path, "nslookup", name)[2]
+
+
+def test_a_resolver_that_ends_is_started_again(world, open_vm):
+    set_policy(world, open_vm, allowed_domains=strings("ok.example"))
+    first, = resolvers()
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: resolvers() not in ([], [first]), 20, "another resolver")
+    assert resolves(world, open_vm, "ok.example")
+    assert not resolves(world, open_vm, "evil.test")
+    assert len(resolvers()) == 1
+
+
+def test_a_resolver_outlives_the_service_and_not_its_policy(world, open_vm):
+    set_policy(world, open_vm, allowed_domains=strings("ok.example"))
+    first = resolvers()
+    world.end(signal.SIGKILL)
+    assert resolvers() == first
+    world.start()
+    assert resolvers() == first
+    assert resolves(world, open_vm, "ok.example")
+    assert tcp(world, open_vm, NAMED4) == HOST4
+    # It is watched again, too.
+    os.kill(first[0], signal.SIGKILL)
+    wait_until(lambda: resolvers() not in ([], first), 20, "another resolver")
+    set_policy(world, open_vm, network_policy="allow-all")
+    assert resolvers() == []
+
+
+def test_a_resolver_that_ended_while_the_service_was_away_is_started(world, open_vm):
+    set_policy(world, open_vm, allowed_domains=strings("ok.example"))
+    world.end(signal.SIGTERM)
+    os.kill(*resolvers(), signal.SIGKILL)
+    world.start()
+    wait_until(resolvers, 20, "a resolver")
+    assert resolves(world, open_vm, "ok.example")
+
+
+def test_a_change_that_was_cut_off_is_undone(world, open_vm):
+    """As if the service had been killed after the rules had changed, and before the record had."""
+    set_policy(world, open_vm, allowed_cidrs=strings(f"{OTHER4}/32"))
+    world.end(signal.SIGKILL)
+    name = "vmsan-" + os.path.basename(open_vm)
+    subprocess.run(["ip", "netns", "exec", name, "nft", "insert", "rule", "inet", "vmsan", "outbound",
+                    "accept"], check=True)
+    with open(f"{RUNTIME}/{os.path.basename(open_vm)}/network-policy", "w"):
+        pass
+    world.start()
+    assert tcp(world, open_vm, OTHER4) == HOST4
+    assert tcp(world, open_vm, OUTSIDE4) == ""
 
 
 def test_change_cuts_connections_that_are_no_longer_allowed(world, open_vm):
