@@ -62,6 +62,7 @@ static const struct
   { "published-ports", N_ ("Published ports"), describe_plain },
   { "skip-dnat", N_ ("Port routing"), describe_skip_dnat },
   { "bandwidth-mbit", N_ ("Bandwidth"), describe_bandwidth },
+  { "conflicts", N_ ("Dropped by"), describe_plain },
 };
 
 static gboolean

@@ -5,12 +5,14 @@
 
 #include "net/net-manager.h"
 
+#include "net/net-conntrack.h"
 #include "net/net-dns-keeper.h"
 #include "net/net-dns.h"
 #include "net/net-firewall.h"
-#include "net/net-host-table.h"
+#include "net/net-host-strays.h"
 #include "net/net-namespace.h"
 #include "net/net-resolvers.h"
+#include "net/net-ruleset.h"
 #include "net/net-uplink.h"
 #include "sys/error.h"
 #include "sys/fd.h"
@@ -18,10 +20,7 @@
 
 #include <fcntl.h>
 #include <glib-unix.h>
-#include <linux/netfilter/nfnetlink.h>
-#include <linux/netlink.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define NAMESPACE_DIRECTORY "/run/netns"
 
@@ -42,6 +41,10 @@ struct _VmsanNetManager
   int ruleset_fd; /* hears of every change to the host's rules */
   GSource *ruleset_changed;
   GSource *look_soon;
+  gboolean others_changed; /* rules of others, since the last look */
+
+  GMutex conflicts_lock;
+  GStrv conflicts; /* chains of others that drop what machines forward */
 };
 
 G_DEFINE_FINAL_TYPE (VmsanNetManager, vmsan_net_manager, G_TYPE_OBJECT)
@@ -59,6 +62,8 @@ vmsan_net_manager_finalize (GObject *object)
   g_object_unref (self->resolvers);
   g_free (self->resolver);
   g_free (self->dnsmasq);
+  g_strfreev (self->conflicts);
+  g_mutex_clear (&self->conflicts_lock);
   g_mutex_clear (&self->host_lock);
   G_OBJECT_CLASS (vmsan_net_manager_parent_class)->finalize (object);
 }
@@ -73,6 +78,7 @@ static void
 vmsan_net_manager_init (VmsanNetManager *self)
 {
   g_mutex_init (&self->host_lock);
+  g_mutex_init (&self->conflicts_lock);
   self->state_fd = -1;
   self->ruleset_fd = -1;
   self->members = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) vmsan_net_policy_unref);
@@ -255,13 +261,11 @@ find_opened_links (VmsanNetManager *self, gboolean *ipv6)
   return g_strv_builder_end (links);
 }
 
-/* Makes the whole table again, for all members. Call with the lock held. */
-static gboolean
-rebuild_host (VmsanNetManager *self, const GArray *resolvers, GError **error)
+/* VmsanNetMember, valid as long as the lock is held. */
+static GArray *
+list_members (VmsanNetManager *self)
 {
-  VmsanNetHost host = { .pools = &self->pools, .resolvers = resolvers };
-  g_auto (GStrv) opened_links = find_opened_links (self, &host.opened_ipv6);
-  g_autoptr (GArray) members = g_array_new (FALSE, FALSE, sizeof (VmsanNetMember));
+  GArray *members = g_array_new (FALSE, FALSE, sizeof (VmsanNetMember));
   GHashTableIter iter;
   gpointer key, policy;
 
@@ -272,6 +276,17 @@ rebuild_host (VmsanNetManager *self, const GArray *resolvers, GError **error)
 
       g_array_append_val (members, member);
     }
+  return members;
+}
+
+/* Makes the whole table again, for all members. Call with the lock held. */
+static gboolean
+rebuild_host (VmsanNetManager *self, const GArray *resolvers, GError **error)
+{
+  VmsanNetHost host = { .pools = &self->pools, .resolvers = resolvers };
+  g_auto (GStrv) opened_links = find_opened_links (self, &host.opened_ipv6);
+  g_autoptr (GArray) members = list_members (self);
+
   host.opened_links = (const char *const *) opened_links;
   return vmsan_net_host_rebuild (&host, (const VmsanNetMember *) members->data, members->len,
                                  error);
@@ -637,10 +652,42 @@ make_host_table (VmsanNetManager *self, GPtrArray *machines, GError **error)
 /* A flush is many changes at once, and firewalld's reload many flushes. */
 #define LOOK_AFTER_MS 100
 
-static void
-look_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+GStrv
+vmsan_net_manager_find_conflicts (VmsanNetManager *self, GError **error)
 {
-  VmsanNetManager *self = source;
+  GStrv found = vmsan_net_host_find_conflicts (error);
+
+  if (found != NULL)
+    {
+      g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->conflicts_lock);
+
+      g_strfreev (self->conflicts);
+      self->conflicts = g_strdupv (found);
+    }
+  return found;
+}
+
+GStrv
+vmsan_net_manager_get_conflicts (VmsanNetManager *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->conflicts_lock);
+
+  return self->conflicts != NULL && self->conflicts[0] != NULL ? g_strdupv (self->conflicts) : NULL;
+}
+
+static void
+look_for_conflicts (VmsanNetManager *self)
+{
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) found = vmsan_net_manager_find_conflicts (self, &error);
+
+  if (found == NULL)
+    g_warning ("Chains of others that may drop machines' packets: %s", error->message);
+}
+
+static void
+look_for_table (VmsanNetManager *self)
+{
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->host_lock);
   g_autoptr (GArray) resolvers = NULL;
   g_autoptr (GError) error = NULL;
@@ -656,29 +703,46 @@ look_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cance
     }
   if (error != NULL)
     g_warning ("The host's rules for machines: %s", error->message);
+}
+
+static void
+look_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+  gboolean others_changed = GPOINTER_TO_INT (data);
+
+  look_for_table (source);
+  if (others_changed)
+    look_for_conflicts (source);
   g_task_return_boolean (task, TRUE);
+}
+
+void
+vmsan_net_manager_look (VmsanNetManager *self)
+{
+  g_autoptr (GTask) task = g_task_new (self, NULL, NULL, NULL);
+
+  vmsan_source_clear (&self->look_soon);
+  g_task_set_task_data (task, GINT_TO_POINTER (self->others_changed), NULL);
+  self->others_changed = FALSE;
+  g_task_run_in_thread (task, look_in_thread);
 }
 
 static gboolean
 on_look_soon (gpointer user_data)
 {
-  VmsanNetManager *self = user_data;
-  g_autoptr (GTask) task = g_task_new (self, NULL, NULL, NULL);
-
-  g_task_run_in_thread (task, look_in_thread);
-  g_clear_pointer (&self->look_soon, g_source_unref);
+  vmsan_net_manager_look (user_data);
   return G_SOURCE_REMOVE;
 }
 
-/* What changed does not matter, nor that some of it did not fit the socket's buffer. */
+/* Where all of a ruleset has to be read to know what machines meet there, only others' changes are
+ * worth it: our own come with every machine. */
 static gboolean
 on_ruleset_changed (int fd, GIOCondition condition, gpointer user_data)
 {
   VmsanNetManager *self = user_data;
-  char buffer[8192];
 
-  while (recv (fd, buffer, sizeof buffer, MSG_DONTWAIT | MSG_TRUNC) > 0)
-    ;
+  if (vmsan_net_ruleset_take_changes (fd))
+    self->others_changed = TRUE;
   if (self->look_soon == NULL)
     {
       self->look_soon = g_timeout_source_new (LOOK_AFTER_MS);
@@ -691,16 +755,9 @@ on_ruleset_changed (int fd, GIOCondition condition, gpointer user_data)
 static gboolean
 follow_ruleset (VmsanNetManager *self, GError **error)
 {
-  const struct sockaddr_nl address = {
-    .nl_family = AF_NETLINK,
-    .nl_groups = 1u << (NFNLGRP_NFTABLES - 1),
-  };
-
-  self->ruleset_fd =
-      socket (AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
-  if (self->ruleset_fd < 0 ||
-      bind (self->ruleset_fd, (const struct sockaddr *) &address, sizeof address) < 0)
-    return vmsan_error_set_errno (error, errno, "Following changes of the host's rules failed");
+  self->ruleset_fd = vmsan_net_ruleset_follow (error);
+  if (self->ruleset_fd < 0)
+    return FALSE;
   self->ruleset_changed = g_unix_fd_source_new (self->ruleset_fd, G_IO_IN);
   g_source_set_callback (self->ruleset_changed, G_SOURCE_FUNC (on_ruleset_changed), self, NULL);
   g_source_attach (self->ruleset_changed, NULL);
@@ -715,6 +772,7 @@ start_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *canc
   g_autoptr (GMutexLocker) locker = NULL;
   GError *error = NULL;
 
+  look_for_conflicts (self);
   for (guint i = 0; i < machines->len; i++)
     adopt (self, g_ptr_array_index (machines, i));
   locker = g_mutex_locker_new (&self->host_lock);
@@ -756,4 +814,84 @@ vmsan_net_manager_check (VmsanNetManager *self, const VmsanNetPolicy *policy, GE
     return TRUE;
   dnsmasq = vmsan_net_dns_find_binary (self->dnsmasq, error);
   return dnsmasq != NULL;
+}
+
+/* ---- What is nobody's ---------------------------------------------------------------------- */
+
+GStrv
+vmsan_net_manager_list (VmsanNetManager *self, GArray **slots, GError **error)
+{
+  return vmsan_net_namespace_list (&self->setup, slots, error);
+}
+
+gboolean
+vmsan_net_manager_delete_namespace (VmsanNetManager *self, const char *name, GError **error)
+{
+  return vmsan_net_namespace_delete (&self->setup, &name, NULL, 1, error);
+}
+
+gboolean
+vmsan_net_manager_delete_link (VmsanNetManager *self, guint slot, GError **error)
+{
+  return vmsan_net_namespace_delete (&self->setup, NULL, &slot, 1, error);
+}
+
+void
+vmsan_net_strays_clear (VmsanNetStrays *strays)
+{
+  g_clear_pointer (&strays->elements, g_strfreev);
+  g_clear_pointer (&strays->settings, g_strfreev);
+}
+
+/* A machine is a member before the table has anything of it, and as long as it has. Call with the
+ * lock held. */
+static gboolean
+find_host_strays (VmsanNetManager *self, VmsanNetHostStrays *strays, GError **error)
+{
+  const VmsanNetHost host = { .pools = &self->pools };
+  g_autoptr (GArray) members = list_members (self);
+
+  return vmsan_net_host_strays_find (&host, (const VmsanNetMember *) members->data, members->len,
+                                     strays, error);
+}
+
+gboolean
+vmsan_net_manager_find_strays (VmsanNetManager *self, VmsanNetStrays *strays, GError **error)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->host_lock);
+  gboolean nobody = g_hash_table_size (self->members) == 0;
+  g_auto (VmsanNetHostStrays) found = { 0 };
+
+  *strays = (VmsanNetStrays){ 0 };
+  if (!find_host_strays (self, &found, error))
+    return FALSE;
+  strays->table = nobody && found.has_table;
+  /* Elements go with the table. */
+  strays->elements = nobody ? g_new0 (char *, 1) : g_steal_pointer (&found.elements);
+  strays->settings = nobody ? read_uplink_changes (self) : g_new0 (char *, 1);
+  return TRUE;
+}
+
+gboolean
+vmsan_net_manager_remove_strays (VmsanNetManager *self, GError **error)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->host_lock);
+  g_auto (VmsanNetHostStrays) found = { 0 };
+  g_autoptr (GArray) resolvers = NULL;
+
+  if (!find_host_strays (self, &found, error))
+    return FALSE;
+  if (g_hash_table_size (self->members) == 0)
+    {
+      if (!restore_uplink (self, error) || !vmsan_net_host_delete_table (error))
+        return FALSE;
+    }
+  else if (found.elements[0] != NULL)
+    {
+      resolvers = find_resolvers (self, error);
+      if (resolvers == NULL || !rebuild_host (self, resolvers, error))
+        return FALSE;
+    }
+  /* The next machine with these addresses must not get what was meant for the last. */
+  return vmsan_net_conntrack_forget_addresses ((const char *const *) found.addresses, error);
 }

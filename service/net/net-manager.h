@@ -34,6 +34,14 @@ void vmsan_net_manager_start_async (VmsanNetManager *self,
 gboolean
 vmsan_net_manager_start_finish (VmsanNetManager *self, GAsyncResult *result, GError **error);
 
+/* Names base chains of others that drop what machines forward, as of the last change of the host's
+ * rules (see net-host-table.h); NULL when there is none. Never blocks. (transfer full) (nullable)
+ */
+GStrv vmsan_net_manager_get_conflicts (VmsanNetManager *self);
+
+/* Looks at the host's rules at once, where others would be heard of a moment later. */
+void vmsan_net_manager_look (VmsanNetManager *self);
+
 /* Refuses what can be known before: no nftables, no dnsmasq where names are listed, a host port
  * that another machine or a listener on the host has. EXISTS, UNAVAILABLE. */
 gboolean
@@ -69,3 +77,33 @@ void vmsan_net_manager_set_policy_async (VmsanNetManager *self,
                                          gpointer user_data);
 gboolean
 vmsan_net_manager_set_policy_finish (VmsanNetManager *self, GAsyncResult *result, GError **error);
+
+/* ---- What is nobody's: all of these block, and may be called from any thread ------------------
+ */
+
+/* The same as vmsan_net_manager_get_conflicts() by a look at the rules. NULL: @error. */
+GStrv vmsan_net_manager_find_conflicts (VmsanNetManager *self, GError **error);
+
+/* All names of machines' namespaces, and slots (guint) of links, that are on the host, whether a
+ * machine has them or not; see net-namespace.h, also for deleting them. */
+GStrv vmsan_net_manager_list (VmsanNetManager *self, GArray **slots, GError **error);
+gboolean
+vmsan_net_manager_delete_namespace (VmsanNetManager *self, const char *name, GError **error);
+gboolean vmsan_net_manager_delete_link (VmsanNetManager *self, guint slot, GError **error);
+
+/* What is on the host for machines that have no network there: none of these is ever somebody's who
+ * is just being set up. The table is there, without any machine; elements of the table; settings of
+ * the host that were changed for machines, without any. */
+typedef struct
+{
+  gboolean table;
+  GStrv elements;
+  GStrv settings;
+} VmsanNetStrays;
+
+gboolean
+vmsan_net_manager_find_strays (VmsanNetManager *self, VmsanNetStrays *strays, GError **error);
+gboolean vmsan_net_manager_remove_strays (VmsanNetManager *self, GError **error);
+
+void vmsan_net_strays_clear (VmsanNetStrays *strays);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VmsanNetStrays, vmsan_net_strays_clear)

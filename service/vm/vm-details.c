@@ -40,13 +40,14 @@ vmsan_vm_read_console (VmsanVm *self, gsize max_bytes)
   return g_string_free (safe, FALSE);
 }
 
-/* The policy, and the address that the host sees. */
+/* The policy, the address that the host sees, and what of others is in the way. */
 static GVariant *
 describe_network (VmsanVm *self)
 {
   const VmsanVmRecord *record = self->record;
   g_autoptr (GVariant) policy = g_variant_ref_sink (vmsan_net_policy_to_variant (record->network));
   VmsanNetSlotAddresses addresses;
+  g_auto (GStrv) conflicts = NULL;
   GVariantDict network;
 
   g_variant_dict_init (&network, policy);
@@ -55,7 +56,10 @@ describe_network (VmsanVm *self)
       vmsan_net_pools_get_addresses (vmsan_net_manager_get_pools (self->context->networks),
                                      record->slot, &addresses);
       g_variant_dict_insert (&network, "address", "s", addresses.own4);
+      conflicts = vmsan_net_manager_get_conflicts (self->context->networks);
     }
+  if (conflicts != NULL)
+    g_variant_dict_insert (&network, "conflicts", "^as", conflicts);
   return g_variant_dict_end (&network);
 }
 
