@@ -2,6 +2,7 @@
 
 #include "bus/bus-service.h"
 
+#include "bus/bus-firewalld.h"
 #include "bus/bus-hooks.h"
 #include "bus/bus-objects.h"
 
@@ -15,6 +16,7 @@ vmsan_bus_new (GDBusConnection *connection, VmsanVmManager *manager, GError **er
   self->authority = vmsan_bus_authority_new ();
   self->callers = vmsan_bus_callers_new (connection);
   self->hooks = vmsan_bus_hooks_new (self);
+  self->firewalld = vmsan_bus_firewalld_new (self);
   self->objects = vmsan_bus_objects_new (self, error);
   return self->objects != NULL ? g_steal_pointer (&self) : NULL;
 }
@@ -23,6 +25,7 @@ void
 vmsan_bus_free (VmsanBus *self)
 {
   g_clear_pointer (&self->objects, vmsan_bus_objects_free);
+  g_clear_pointer (&self->firewalld, vmsan_bus_firewalld_free);
   g_clear_pointer (&self->hooks, vmsan_bus_hooks_free);
   g_clear_object (&self->callers);
   g_clear_object (&self->authority);

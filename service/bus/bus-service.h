@@ -12,6 +12,7 @@
 
 typedef struct _VmsanBusObjects VmsanBusObjects;
 typedef struct _VmsanBusHooks VmsanBusHooks;
+typedef struct _VmsanBusFirewalld VmsanBusFirewalld;
 
 /* What the files of bus/ share. */
 typedef struct
@@ -22,6 +23,7 @@ typedef struct
   VmsanBusCallers *callers;
   VmsanBusObjects *objects;
   VmsanBusHooks *hooks;
+  VmsanBusFirewalld *firewalld;
 } VmsanBus;
 
 /* Exports on @connection; own the name afterwards, so that nobody sees half of it. */
