@@ -171,8 +171,9 @@ authorize (VmsanBusCall *call)
       call->method->perform (call);
       return;
     }
-  if (call->method->access == VMSAN_ACCESS_OWNER &&
-      vmsan_vm_get_record (call->vm)->owner != call->uid)
+  if ((call->method->access == VMSAN_ACCESS_OWNER &&
+       vmsan_vm_get_record (call->vm)->owner != call->uid) ||
+      (call->method->access == VMSAN_ACCESS_EFFECT && call->changes))
     action = call->method->other_action;
   vmsan_bus_authority_check_async (call->bus->authority,
                                    g_dbus_method_invocation_get_sender (call->invocation),

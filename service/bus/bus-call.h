@@ -20,6 +20,7 @@ typedef enum
   VMSAN_ACCESS_PUBLIC, /* anybody; polkit is not asked */
   VMSAN_ACCESS_ACTION, /* .action */
   VMSAN_ACCESS_OWNER,  /* .action for one's own machine, .other_action for others' */
+  VMSAN_ACCESS_EFFECT, /* .action for a call that changes nothing, .other_action for others */
 } VmsanBusAccess;
 
 typedef struct
@@ -44,6 +45,7 @@ struct _VmsanBusCall
   char *object_id;    /* last element of the object path, for machines, images and kernels */
   VmsanVm *vm;        /* of org.vmsan.VM; checked again after polkit's answer */
   char *project;      /* for polkit's details */
+  gboolean changes;   /* of VMSAN_ACCESS_EFFECT: parse found that it changes something */
   gpointer request;   /* what parse made */
   GDestroyNotify request_free;
 };

@@ -7,9 +7,10 @@
 #define IMAGE   "org.vmsan.Image"
 #define KERNEL  "org.vmsan.Kernel"
 
-#define PUBLIC            VMSAN_ACCESS_PUBLIC, NULL, NULL
-#define ACTION(action)    VMSAN_ACCESS_ACTION, "org.vmsan." action, NULL
-#define OWNER(own, other) VMSAN_ACCESS_OWNER, "org.vmsan." own, "org.vmsan." other
+#define PUBLIC               VMSAN_ACCESS_PUBLIC, NULL, NULL
+#define ACTION(action)       VMSAN_ACCESS_ACTION, "org.vmsan." action, NULL
+#define OWNER(own, other)    VMSAN_ACCESS_OWNER, "org.vmsan." own, "org.vmsan." other
+#define EFFECT(look, change) VMSAN_ACCESS_EFFECT, "org.vmsan." look, "org.vmsan." change
 
 static const VmsanBusMethod methods[] = {
   { MANAGER, "CreateVM", ACTION ("create"), vmsan_bus_parse_create_vm, vmsan_bus_create_vm },
@@ -21,6 +22,7 @@ static const VmsanBusMethod methods[] = {
   { MANAGER, "GetKernel", PUBLIC, vmsan_bus_parse_name, vmsan_bus_get_kernel },
   { MANAGER, "ListImages", PUBLIC, NULL, vmsan_bus_list_images },
   { MANAGER, "ListKernels", PUBLIC, NULL, vmsan_bus_list_kernels },
+  { MANAGER, "Doctor", EFFECT ("diagnose", "repair"), vmsan_bus_parse_doctor, vmsan_bus_doctor },
 
   { VM, "Start", OWNER ("manage-own", "manage"), vmsan_bus_parse_no_options, vmsan_bus_start },
   { VM, "Stop", OWNER ("manage-own", "manage"), vmsan_bus_parse_stop, vmsan_bus_stop },

@@ -31,6 +31,11 @@ void vmsan_bus_list_kernels (VmsanBusCall *call);
 void vmsan_bus_remove_image (VmsanBusCall *call);
 void vmsan_bus_remove_kernel (VmsanBusCall *call);
 
+/* ---- doctor-methods.c ---------------------------------------------------------------------- */
+
+gboolean vmsan_bus_parse_doctor (VmsanBusCall *call, GVariant *parameters, GError **error);
+void vmsan_bus_doctor (VmsanBusCall *call);
+
 /* ---- vm-methods.c -------------------------------------------------------------------------- */
 
 gboolean vmsan_bus_parse_no_options (VmsanBusCall *call, GVariant *parameters, GError **error);

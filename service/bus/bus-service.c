@@ -17,6 +17,7 @@ vmsan_bus_new (GDBusConnection *connection, VmsanVmManager *manager, GError **er
   self->callers = vmsan_bus_callers_new (connection);
   self->hooks = vmsan_bus_hooks_new (self);
   self->firewalld = vmsan_bus_firewalld_new (self);
+  self->doctor = vmsan_doctor_new (manager);
   self->objects = vmsan_bus_objects_new (self, error);
   return self->objects != NULL ? g_steal_pointer (&self) : NULL;
 }
@@ -25,6 +26,7 @@ void
 vmsan_bus_free (VmsanBus *self)
 {
   g_clear_pointer (&self->objects, vmsan_bus_objects_free);
+  g_clear_object (&self->doctor);
   g_clear_pointer (&self->firewalld, vmsan_bus_firewalld_free);
   g_clear_pointer (&self->hooks, vmsan_bus_hooks_free);
   g_clear_object (&self->callers);

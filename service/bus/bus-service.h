@@ -6,6 +6,7 @@
 
 #include "bus/bus-authority.h"
 #include "bus/bus-callers.h"
+#include "doctor/doctor.h"
 #include "vm/vm-manager.h"
 
 #include <gio/gio.h>
@@ -24,6 +25,7 @@ typedef struct
   VmsanBusObjects *objects;
   VmsanBusHooks *hooks;
   VmsanBusFirewalld *firewalld;
+  VmsanDoctor *doctor;
 } VmsanBus;
 
 /* Exports on @connection; own the name afterwards, so that nobody sees half of it. */

@@ -406,6 +406,21 @@ part_contains (const VmsanCgroupPart *part, pid_t pid)
   return FALSE;
 }
 
+/* A process that is in one hierarchy only counts, too. */
+guint
+vmsan_cgroup_count (VmsanCgroup *self)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < self->parts->len; i++)
+    {
+      g_autoptr (GArray) pids = vmsan_cgroup_part_read_pids (vmsan_cgroup_part (self, i), NULL);
+
+      n = MAX (n, pids != NULL ? pids->len : 0);
+    }
+  return n;
+}
+
 gboolean
 vmsan_cgroup_contains (VmsanCgroup *self, pid_t pid)
 {

@@ -56,6 +56,9 @@ const char *vmsan_cgroup_get_path (VmsanCgroup *self); /* PARENT/NAME */
 gboolean vmsan_cgroup_attach (VmsanCgroup *self, pid_t pid, GError **error);
 const int *vmsan_cgroup_get_procs_fds (VmsanCgroup *self, guint *n_fds); /* borrowed */
 
+/* How many processes are members. */
+guint vmsan_cgroup_count (VmsanCgroup *self);
+
 /* TRUE when @pid is a member. */
 gboolean vmsan_cgroup_contains (VmsanCgroup *self, pid_t pid);
 

@@ -15,9 +15,6 @@
 
 #include <fcntl.h>
 
-/* What a new machine needs at least of its file system: the metadata of a private disk. */
-#define MIN_FREE_BYTES (64 << 20)
-
 struct _VmsanVmManager
 {
   GObject parent;
@@ -479,8 +476,8 @@ vmsan_vm_manager_create_async (VmsanVmManager *self,
   if (self->context.quiescing)
     error = g_error_new (VMSAN_ERROR, VMSAN_ERROR_BUSY, "The service is stopping; try again");
   else if (vmsan_vm_table_check_room (self->table, request, self->config, &error) &&
-           vmsan_managed_root_check_mount (self->context.state_root, MIN_FREE_BYTES, FALSE, FALSE,
-                                           &error))
+           vmsan_managed_root_check_mount (self->context.state_root, VMSAN_VM_MIN_FREE_BYTES, FALSE,
+                                           FALSE, &error))
     record = make_record (self, request, &error);
   if (record == NULL)
     {
@@ -532,6 +529,30 @@ const VmsanConfig *
 vmsan_vm_manager_get_config (VmsanVmManager *self)
 {
   return self->config;
+}
+
+VmsanManagedRoot *
+vmsan_vm_manager_get_state_root (VmsanVmManager *self)
+{
+  return self->context.state_root;
+}
+
+VmsanManagedRoot *
+vmsan_vm_manager_get_runtime_root (VmsanVmManager *self)
+{
+  return self->context.runtime_root;
+}
+
+gboolean
+vmsan_vm_manager_reserve_slot (VmsanVmManager *self, guint slot)
+{
+  return vmsan_vm_table_reserve_slot (self->table, slot);
+}
+
+void
+vmsan_vm_manager_release_slot (VmsanVmManager *self, guint slot)
+{
+  vmsan_vm_table_release_slot (self->table, slot);
 }
 
 VmsanNetManager *

@@ -15,6 +15,10 @@
 #define VMSAN_TYPE_VM_MANAGER (vmsan_vm_manager_get_type ())
 G_DECLARE_FINAL_TYPE (VmsanVmManager, vmsan_vm_manager, VMSAN, VM_MANAGER, GObject)
 
+/* What a new machine needs at least of the file system of the state directory: the metadata of a
+ * private disk. */
+#define VMSAN_VM_MIN_FREE_BYTES (64 << 20)
+
 /**
  * VmsanVmManager::hook: (VmsanHookEvent) something happened; valid during the emission
  * VmsanVmManager::vm-added, ::vm-removed: (VmsanVm) a machine came or went
@@ -66,9 +70,16 @@ void vmsan_vm_manager_visit (VmsanVmManager *self,
 
 guint vmsan_vm_manager_get_n_vms (VmsanVmManager *self);
 const VmsanConfig *vmsan_vm_manager_get_config (VmsanVmManager *self);
-VmsanNetManager *vmsan_vm_manager_get_networks (VmsanVmManager *self);  /* (transfer none) */
-VmsanContentStore *vmsan_vm_manager_get_images (VmsanVmManager *self);  /* (transfer none) */
-VmsanContentStore *vmsan_vm_manager_get_kernels (VmsanVmManager *self); /* (transfer none) */
+VmsanManagedRoot *vmsan_vm_manager_get_state_root (VmsanVmManager *self);   /* (transfer none) */
+VmsanManagedRoot *vmsan_vm_manager_get_runtime_root (VmsanVmManager *self); /* (transfer none) */
+VmsanNetManager *vmsan_vm_manager_get_networks (VmsanVmManager *self);      /* (transfer none) */
+VmsanContentStore *vmsan_vm_manager_get_images (VmsanVmManager *self);      /* (transfer none) */
+VmsanContentStore *vmsan_vm_manager_get_kernels (VmsanVmManager *self);     /* (transfer none) */
+
+/* Keeps a slot for networks from new machines until it is released; FALSE when a machine has it, or
+ * somebody else keeps it. */
+gboolean vmsan_vm_manager_reserve_slot (VmsanVmManager *self, guint slot);
+void vmsan_vm_manager_release_slot (VmsanVmManager *self, guint slot);
 
 /* Refuses with IN_USE while a machine is made from this image or boots this kernel. */
 gboolean vmsan_vm_manager_remove_image (VmsanVmManager *self, const char *id, GError **error);

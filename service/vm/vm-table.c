@@ -334,3 +334,15 @@ vmsan_vm_table_new_slot (VmsanVmTable *self, guint n_slots)
     }
   return VMSAN_VM_NO_SLOT;
 }
+
+gboolean
+vmsan_vm_table_reserve_slot (VmsanVmTable *self, guint slot)
+{
+  return g_hash_table_add (self->used_slots, GUINT_TO_POINTER (slot + 1));
+}
+
+void
+vmsan_vm_table_release_slot (VmsanVmTable *self, guint slot)
+{
+  g_hash_table_remove (self->used_slots, GUINT_TO_POINTER (slot + 1));
+}

@@ -22,6 +22,8 @@ ASK = "org.vmsan.Error.AuthorizationRequired"
 PUBLIC = dict(root=OK, alice=OK, bob=OK, carol=OK, dave=OK, erin=OK, frank=OK)
 CREATE = dict(root=OK, alice=OK, bob=OK, carol=ASK, dave=NO, erin=OK, frank=ASK)
 OWNERS = dict(root=OK, alice=OK, bob=OK, carol=ASK, dave=NO, erin=ASK, frank=ASK)
+LOOK = dict(root=OK, alice=OK, bob=OK, carol=ASK, dave=NO, erin=OK, frank=ASK)
+REPAIR = dict(root=OK, alice=ASK, bob=OK, carol=ASK, dave=NO, erin=ASK, frank=ASK)
 IMAGES = dict(root=OK, alice=ASK, bob=OK, carol=ASK, dave=NO, erin=OK, frank=ASK)
 
 
@@ -129,6 +131,14 @@ def call_details(world, caller):
     assert details["project"] == "secret-project"
 
 
+def call_doctor(**values):
+    def call(world, caller):
+        findings = caller.manager("Doctor", GLib.Variant("(a{sv})", (options(**values),)))[0]
+        assert "kvm" in {finding["check"] for finding in findings}
+
+    return call
+
+
 METHODS = {
     "org.vmsan.Manager.CreateVM": (CREATE, call_create),
     "org.vmsan.Manager.GetVM": (PUBLIC, call_get("GetVM", "hers")),
@@ -139,6 +149,7 @@ METHODS = {
     "org.vmsan.Manager.GetKernel": (PUBLIC, call_get("GetKernel", "host")),
     "org.vmsan.Manager.ListImages": (PUBLIC, call_list("ListImages")),
     "org.vmsan.Manager.ListKernels": (PUBLIC, call_list("ListKernels")),
+    "org.vmsan.Manager.Doctor": (LOOK, call_doctor()),
     "org.vmsan.VM.Start": (OWNERS, call_start),
     "org.vmsan.VM.Stop": (OWNERS, call_stop),
     "org.vmsan.VM.Remove": (OWNERS, call_remove),
@@ -169,6 +180,17 @@ def test_who_may_call(world, users, method, user):
     assert refused.value.name == expected[user]
     # What it was about is as it was, and nothing came to it.
     assert world.is_unchanged()
+
+
+@pytest.mark.parametrize("user", PUBLIC)
+def test_who_may_repair(world, users, user):
+    """The same method asks for more when it is to change something."""
+    if REPAIR[user] is OK:
+        call_doctor(repair=True)(world, users[user])
+        return
+    with pytest.raises(BusError) as refused:
+        call_doctor(repair=True)(world, users[user])
+    assert refused.value.name == REPAIR[user]
 
 
 @pytest.mark.parametrize("user", PUBLIC)

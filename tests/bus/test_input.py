@@ -20,6 +20,7 @@ WITH_OPTIONS = {
     ("org.vmsan.Manager", "ListVMs"): "a{sv}",
     ("org.vmsan.Manager", "AddImage"): "ha{sv}",
     ("org.vmsan.Manager", "AddKernel"): "ha{sv}",
+    ("org.vmsan.Manager", "Doctor"): "a{sv}",
     ("org.vmsan.VM", "Start"): "a{sv}",
     ("org.vmsan.VM", "Stop"): "a{sv}",
     ("org.vmsan.VM", "SetNetworkPolicy"): "a{sv}",

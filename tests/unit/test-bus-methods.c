@@ -117,6 +117,13 @@ check_access (const char *interface, GDBusMethodInfo *method, gpointer data)
       assert_action (data, row->other_action);
       g_assert_cmpstr (row->action, !=, row->other_action);
       break;
+    case VMSAN_ACCESS_EFFECT:
+      /* What it changes is found out from its arguments. */
+      g_assert_true (row->parse != NULL);
+      assert_action (data, row->action);
+      assert_action (data, row->other_action);
+      g_assert_cmpstr (row->action, !=, row->other_action);
+      break;
     default:
       g_assert_not_reached ();
     }
