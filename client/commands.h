@@ -7,6 +7,7 @@
 #include "app.h"
 
 extern const Command command_create;
+extern const Command command_doctor;
 extern const Command command_events;
 extern const Command command_exec;
 extern const Command command_image_add;

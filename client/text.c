@@ -120,6 +120,16 @@ text_state_colour (const char *state, gboolean colourful)
 }
 
 const char *
+text_severity_colour (const char *severity, gboolean colourful)
+{
+  if (!colourful || strcmp (severity, "note") == 0)
+    return "";
+  if (strcmp (severity, "ok") == 0)
+    return "\033[32m";
+  return strcmp (severity, "warning") == 0 ? "\033[33m" : "\033[31m";
+}
+
+const char *
 text_bold (gboolean colourful)
 {
   return colourful ? "\033[1m" : "";

@@ -25,6 +25,8 @@ gboolean text_is_colourful (int fd);
 
 /* The escape sequences for a machine's state; empty strings when @colourful is FALSE. */
 const char *text_state_colour (const char *state, gboolean colourful);
+/* The same for how bad something is: "ok", "note", "warning" or "error". */
+const char *text_severity_colour (const char *severity, gboolean colourful);
 const char *text_bold (gboolean colourful);
 const char *text_plain (gboolean colourful);
 

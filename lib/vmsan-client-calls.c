@@ -843,3 +843,82 @@ vmsan_client_list_kernels_sync (VmsanClient *client, GCancellable *cancellable, 
   vmsan_client_list_kernels (client, cancellable, vmsan_sync_done, &sync);
   return vmsan_client_list_kernels_finish (client, vmsan_sync_end (&sync), error);
 }
+
+/* ---- The host ------------------------------------------------------------------------------ */
+
+static void
+findings_arrived (GTask *task, GVariant *reply, GUnixFDList *fds)
+{
+  g_task_return_pointer (task, g_variant_get_child_value (reply, 0),
+                         (GDestroyNotify) g_variant_unref);
+  g_object_unref (task);
+}
+
+/**
+ * vmsan_client_doctor:
+ * @client: a client
+ * @options: (nullable): `a{sv}`: "repair" (`b`), whether to remove what is left of machines that
+ * are no more
+ * @cancellable: (nullable): to stop waiting for the answer
+ * @callback: (scope async): called with the result
+ * @user_data: for @callback
+ *
+ * Examines whether machines can be made and run on this host, what is in their way, and what was
+ * left of machines that are no more.
+ */
+void
+vmsan_client_doctor (VmsanClient *client,
+                     GVariant *options,
+                     GCancellable *cancellable,
+                     GAsyncReadyCallback callback,
+                     gpointer user_data)
+{
+  g_return_if_fail (VMSAN_IS_CLIENT (client));
+  call_manager (client, "Doctor", g_variant_new ("(@a{sv})", vmsan_call_options (options)),
+                "(aa{sv})", NULL, g_task_new (client, cancellable, callback, user_data),
+                findings_arrived);
+}
+
+/**
+ * vmsan_client_doctor_finish:
+ * @client: a client
+ * @result: what the callback got
+ * @error: return location for an error
+ *
+ * The findings are dictionaries with the keys "check", "severity" ("ok", "note", "warning" or
+ * "error"), "subject", "message" and "advice" (all `s`) and, where something is left of machines,
+ * "repaired" (`b`); see the D-Bus method `org.vmsan.Manager.Doctor`.
+ *
+ * Returns: (transfer full) (nullable): the findings, `aa{sv}`, or %NULL with @error set
+ */
+GVariant *
+vmsan_client_doctor_finish (VmsanClient *client, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, client), NULL);
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/**
+ * vmsan_client_doctor_sync:
+ * @client: a client
+ * @options: (nullable): see [method@Client.doctor]
+ * @cancellable: (nullable): to stop waiting for the answer
+ * @error: return location for an error
+ *
+ * Examines the host, and waits for that.
+ *
+ * Returns: (transfer full) (nullable): the findings as for [method@Client.doctor_finish], or %NULL
+ * with @error set
+ */
+GVariant *
+vmsan_client_doctor_sync (VmsanClient *client,
+                          GVariant *options,
+                          GCancellable *cancellable,
+                          GError **error)
+{
+  g_auto (VmsanSync) sync = { 0 };
+
+  vmsan_sync_begin (&sync);
+  vmsan_client_doctor (client, options, cancellable, vmsan_sync_done, &sync);
+  return vmsan_client_doctor_finish (client, vmsan_sync_end (&sync), error);
+}

@@ -134,4 +134,16 @@ vmsan_client_list_kernels_finish (VmsanClient *client, GAsyncResult *result, GEr
 VMSAN_PUBLIC GPtrArray *
 vmsan_client_list_kernels_sync (VmsanClient *client, GCancellable *cancellable, GError **error);
 
+VMSAN_PUBLIC void vmsan_client_doctor (VmsanClient *client,
+                                       GVariant *options,
+                                       GCancellable *cancellable,
+                                       GAsyncReadyCallback callback,
+                                       gpointer user_data);
+VMSAN_PUBLIC GVariant *
+vmsan_client_doctor_finish (VmsanClient *client, GAsyncResult *result, GError **error);
+VMSAN_PUBLIC GVariant *vmsan_client_doctor_sync (VmsanClient *client,
+                                                 GVariant *options,
+                                                 GCancellable *cancellable,
+                                                 GError **error);
+
 G_END_DECLS

@@ -39,7 +39,7 @@ _vmsan_client()
   esac
 
   case $command/$sub in
-    /) COMPREPLY=($(compgen -W 'create list show start stop remove timeout network exec events image kernel --help --version' -- "$cur")); return ;;
+    /) COMPREPLY=($(compgen -W 'create list show start stop remove timeout network exec events doctor image kernel --help --version' -- "$cur")); return ;;
     image/ | kernel/) COMPREPLY=($(compgen -W 'add list remove' -- "$cur")); return ;;
   esac
 
@@ -53,6 +53,7 @@ _vmsan_client()
       network/) common+=' --policy --allow-domain --allow-cidr --deny-cidr --bandwidth --icmp --no-icmp' ;;
       exec/) common+=' --env --workdir --user --timeout' ;;
       events/) common+=' --count --name' ;;
+      doctor/) common+=' --repair' ;;
       image/add) common+=' --name --root-owner' ;;
       kernel/add) common+=' --from-host --name --version --modules' ;;
     esac

@@ -94,6 +94,21 @@ def asynchronous(client):
     vm.remove_sync(options(force=GLib.Variant("b", True)), None)
 
 
+def doctor(client):
+    checks = {finding["check"] for finding in client.doctor_sync(None, None).unpack()}
+    assert {"driver", "uplink", "leaks"} <= checks
+    results = []
+
+    def examined(source, result):
+        results.append(source.doctor_finish(result).unpack())
+
+    client.doctor(options(repair=GLib.Variant("b", True)), None, examined)
+    run_until(lambda: results)
+    assert {finding["check"] for finding in results[0]} == checks
+    fails(Vmsan.error_quark(), Vmsan.Error.UNKNOWN_OPTION, client.doctor_sync,
+          options(nonsense=GLib.Variant("b", True)), None)
+
+
 def fails(domain, code, function, *arguments):
     try:
         function(*arguments)
@@ -132,5 +147,5 @@ def restart(client):
     run_until(lambda: vm.props.removed)
 
 
-{"life": life, "exec": exec_, "asynchronous": asynchronous, "errors": errors,
- "restart": restart}[sys.argv[1]](Vmsan.Client.new_sync(None))
+{"life": life, "exec": exec_, "asynchronous": asynchronous, "doctor": doctor,
+ "errors": errors, "restart": restart}[sys.argv[1]](Vmsan.Client.new_sync(None))

@@ -17,7 +17,7 @@ import pytest
 USAGE, NOT_FOUND, NOT_AUTHORIZED, BUSY = 2, 3, 4, 5
 
 COMMANDS = ["create", "list", "show", "start", "stop", "remove", "timeout", "network", "exec",
-            "events", "image add", "image list", "image remove", "kernel add", "kernel list",
+            "events", "doctor", "image add", "image list", "image remove", "kernel add", "kernel list",
             "kernel remove"]
 
 
@@ -41,7 +41,7 @@ def test_help_lists_each_command(root):
     ["create", "--timeout", "5 parsecs"], ["create", "--label", "x"], ["create", "--cpus", "-1"],
     ["start"], ["stop", "x", "--deadline", "soon"], ["timeout", "x"], ["timeout", "x", "soon"],
     ["image", "add"], ["kernel", "add"], ["kernel", "add", "--from-host", "a", "b"],
-    ["events", "--count", "-1"],
+    ["events", "--count", "-1"], ["doctor", "now"], ["doctor", "--cure"],
     ["create", "--network-policy", "open"], ["create", "--publish-port", "80"],
     ["create", "--publish-port", "8080:80/icmp"], ["create", "--bandwidth", "fast"],
     ["create", "--no-network", "--allowed-domain", "example.com"],
