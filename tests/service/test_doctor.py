@@ -47,6 +47,11 @@ def leaks(findings):
     return {(f["check"], f["subject"]): f["repaired"] for f in findings if "repaired" in f}
 
 
+def summaries(findings):
+    """Without what says how much space is free."""
+    return [(f["check"], f["severity"], f["subject"]) for f in findings]
+
+
 def find(findings, check):
     return [f for f in findings if f["check"] == check]
 
@@ -65,7 +70,7 @@ def test_a_host_where_all_is_well_has_nothing_worse_than_a_note(world, online):
     assert find(findings, "uplink")[0]["subject"] == "wan0"
     report = run("vmsan-client", "doctor")
     assert "ok  leaks: Nothing is left" in report and "\033" not in report
-    assert json.loads(run("vmsan-client", "doctor", "--json")) == findings
+    assert summaries(json.loads(run("vmsan-client", "doctor", "--json"))) == summaries(findings)
 
 
 # ---- Left-overs ------------------------------------------------------------------------------
