@@ -43,6 +43,7 @@ struct _VmsanNetManager
   GSource *look_soon;
   gboolean others_changed; /* rules of others, since the last look */
 
+  GMutex looking_lock; /* who looks last for conflicts tells last, too */
   GMutex conflicts_lock;
   GStrv conflicts; /* chains of others that drop what machines forward */
 };
@@ -64,6 +65,7 @@ vmsan_net_manager_finalize (GObject *object)
   g_free (self->dnsmasq);
   g_strfreev (self->conflicts);
   g_mutex_clear (&self->conflicts_lock);
+  g_mutex_clear (&self->looking_lock);
   g_mutex_clear (&self->host_lock);
   G_OBJECT_CLASS (vmsan_net_manager_parent_class)->finalize (object);
 }
@@ -79,6 +81,7 @@ vmsan_net_manager_init (VmsanNetManager *self)
 {
   g_mutex_init (&self->host_lock);
   g_mutex_init (&self->conflicts_lock);
+  g_mutex_init (&self->looking_lock);
   self->state_fd = -1;
   self->ruleset_fd = -1;
   self->members = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) vmsan_net_policy_unref);
@@ -655,6 +658,7 @@ make_host_table (VmsanNetManager *self, GPtrArray *machines, GError **error)
 GStrv
 vmsan_net_manager_find_conflicts (VmsanNetManager *self, GError **error)
 {
+  g_autoptr (GMutexLocker) looking = g_mutex_locker_new (&self->looking_lock);
   GStrv found = vmsan_net_host_find_conflicts (error);
 
   if (found != NULL)

@@ -76,6 +76,20 @@ def test_a_host_with_a_way_out_and_a_name_server_is_a_success(root):
         os.system("ip link del wan9")
 
 
+def test_a_name_server_that_machines_cannot_reach_is_told(root):
+    with open("/etc/resolv.conf") as file:
+        before = file.read()
+    with open("/etc/resolv.conf", "w") as file:
+        file.write("nameserver 127.0.0.53\n")
+    try:
+        out = root.run("doctor", code=1)[0]
+    finally:
+        with open("/etc/resolv.conf", "w") as file:
+            file.write(before)
+    assert re.search(r"^  warning  resolver: Machines cannot resolve names: .* loopback", out,
+                     re.MULTILINE)
+
+
 def move_while_stopped(world, source, destination):
     world.stop_service()
     os.rename(f"{STATE}/{source}", f"{STATE}/{destination}")
