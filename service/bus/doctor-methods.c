@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* Doctor of org.vmsan.Manager. */
+/* Doctor of org.vmsan.Manager. Promise: who is told all of it was allowed to remove it, or is root.
+ */
 
 #include "bus/bus-methods.h"
 #include "doctor/doctor.h"
@@ -22,7 +23,17 @@ vmsan_bus_parse_doctor (VmsanBusCall *call, GVariant *parameters, GError **error
   return TRUE;
 }
 
-/* Who may remove what is nobody's may see it; and root sees it anyway. */
+static void
+log_repairs (GPtrArray *findings, const char *actor)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < findings->len; i++)
+    n += ((VmsanFinding *) g_ptr_array_index (findings, i))->repaired;
+  if (n > 0)
+    g_message ("Removed %u left-overs of machines, as %s asked for", n, actor);
+}
+
 static void
 on_examined (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -30,6 +41,7 @@ on_examined (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GPtrArray) findings = vmsan_doctor_examine_finish (VMSAN_DOCTOR (source), result);
   GVariant *list = vmsan_findings_to_variant (findings, call->uid == 0 || call->changes);
 
+  log_repairs (findings, call->actor);
   vmsan_bus_call_return_large (call, g_variant_new ("(@aa{sv})", list));
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* Promise: what names somebody's machine reaches administrators only, and all that leaves is text.
+ */
+
 #include "doctor/finding.h"
 
 static const char *const severities[] = {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* Promise: what keeps machines from the world is told with what to do; no packet is sent for it. */
+
 #include "doctor/checks.h"
 
 #include "net/net-netlink.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* Promise: what is too little here is what a creation is refused for. */
+
 #include "doctor/checks.h"
 
 #include <sys/statvfs.h>

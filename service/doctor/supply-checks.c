@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* Promise: nothing is probed again: what the service has learnt at its start is told. */
+
 #include "doctor/checks.h"
 
 /* ---- Drivers ------------------------------------------------------------------------------- */
