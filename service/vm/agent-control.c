@@ -208,6 +208,7 @@ append_text (guint8 *payload, gsize capacity, gsize *used, guint16 tag, const ch
   return vmsan_field_append (payload, capacity, used, tag, text, strlen (text));
 }
 
+/* Two resolvers, as the host's own may be reached by one family only; the other refuses at once. */
 static gboolean
 append_network (guint8 *payload,
                 gsize capacity,
@@ -224,7 +225,8 @@ append_network (guint8 *payload,
          append_text (payload, capacity, used, VMSAN_FIELD_RESOLVER, VMSAN_NET_GATEWAY4) &&
          (!configuration->has_ipv6 ||
           (append_text (payload, capacity, used, VMSAN_FIELD_ADDRESS, address6) &&
-           append_text (payload, capacity, used, VMSAN_FIELD_GATEWAY, VMSAN_NET_GATEWAY6)));
+           append_text (payload, capacity, used, VMSAN_FIELD_GATEWAY, VMSAN_NET_GATEWAY6) &&
+           append_text (payload, capacity, used, VMSAN_FIELD_RESOLVER, VMSAN_NET_GATEWAY6)));
 }
 
 static gboolean

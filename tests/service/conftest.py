@@ -14,6 +14,7 @@ here = os.path.dirname(__file__)
 for directory in ("../bus", "../vm", "."):
     sys.path.insert(0, os.path.join(here, directory))
 from real_world import RealWorld  # noqa: E402
+from small_internet import SmallInternet  # noqa: E402
 from tap import add_options, configure  # noqa: E402
 
 pytest_addoption = add_options
@@ -30,6 +31,13 @@ def world():
     world.remove_all()
     world.close()
     world.assert_nothing_left()
+
+
+@pytest.fixture(scope="session")
+def internet(world):
+    internet = SmallInternet()
+    yield internet
+    internet.close()
 
 
 @pytest.fixture(scope="session")

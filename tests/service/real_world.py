@@ -11,11 +11,13 @@ import tempfile
 
 from agent_client import EXEC_FAILED, STARTED, STDIN_EOF, Session, Stream, fields
 from caller import Caller, GLib, options
-from small_internet import OTHER4
+from small_internet import NAME_SERVER4
 
 STATE = os.environ["VMSAN_TEST_STATE_DIR"]
 RUNTIME = os.environ["VMSAN_TEST_RUNTIME_DIR"]
 PARENT = os.environ["VMSAN_TEST_CGROUP_PARENT"]
+GUEST_PROBE = os.path.join(os.environ["VMSAN_TEST_BUILDDIR"], "tests/guest-probe/guest-probe")
+POOL6 = "fd12:3456:789a::/64"
 BOOT_DEADLINE_S = 150  # software emulation on a busy machine
 
 # In the order in which a guest loads them; what a file system needs comes before it.
@@ -53,12 +55,12 @@ class RealWorld:
 
     # ---- The service -----------------------------------------------------------------------
 
-    def start(self, more=""):
+    def start(self, more="", resolver=NAME_SERVER4):
         with open(os.environ["VMSAN_TEST_CONFIG"]) as file:
             config = file.read()
         with open(self.config, "w") as file:
             file.write(f"{config}\n[Defaults]\nStartDeadlineMs=120000\nMemoryMiB=128\n"
-                       f"[Network]\nResolver={OTHER4}\n{more}")
+                       f"[Network]\nIPv6Pool={POOL6}\nResolver={resolver}\n{more}")
         self.process = subprocess.Popen([os.environ["VMSAN_TEST_DAEMON"], "--config", self.config],
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         subprocess.run(["gdbus", "wait", "--system", "--timeout", "60", "org.vmsan"], check=True)
@@ -114,6 +116,7 @@ class RealWorld:
         tree = os.path.join(self.directory, name)
         os.makedirs(f"{tree}/bin")
         shutil.copy("/bin/busybox", f"{tree}/bin/busybox")
+        shutil.copy(GUEST_PROBE, f"{tree}/bin/guest-probe")
         for applet in applets:
             os.symlink("busybox", f"{tree}/bin/{applet}")
         return tree

@@ -6,16 +6,19 @@ import os
 import subprocess
 import sys
 
+# Of both families alike, with a digit at the end of the name.
 HOST4, OUTSIDE4 = "203.0.113.1", "203.0.113.2"
 HOST6, OUTSIDE6 = "2001:db8::1", "2001:db8::2"
-OTHER4 = "198.51.100.7"        # also outside, in another prefix
-NAMED4 = "1.2.3.4"             # what all names lead to: no answer may be an address for examples
-METADATA4 = "169.254.169.254"  # a cloud's
+OTHER4, OTHER6 = "198.51.100.7", "2001:db8:1::7"  # also outside, in another prefix
+NAME_SERVER4, NAME_SERVER6 = "198.51.100.53", "2001:db8:1::53"
+NAMED4, NAMED6 = "1.2.3.4", "2600::4"  # what all names lead to: no answer is for examples
+METADATA4, METADATA6 = "169.254.169.254", "fd00:ec2::254"  # a cloud's
+DOH4, DOH6 = "1.1.1.1", "2606:4700:4700::1111"  # of a public resolver that speaks HTTPS
 NAMESPACE = "outside"
 NAME_LOG = "/run/small-internet-names"
 UDP_LOG = "/run/small-internet-udp"
 SERVER = os.path.join(os.path.dirname(__file__), "outside_server.py")
-NAME_SERVER = os.path.join(os.path.dirname(__file__), "outside_names.py")
+NAMES = os.path.join(os.path.dirname(__file__), "outside_names.py")
 
 
 def ip(*arguments):
@@ -34,15 +37,18 @@ class SmallInternet:
         ip(*inside, "link", "set", "eth0", "up")
         ip(*inside, "addr", "add", f"{OUTSIDE4}/24", "dev", "eth0")
         ip(*inside, "-6", "addr", "add", f"{OUTSIDE6}/64", "dev", "eth0", "nodad")
-        for address in (OTHER4, NAMED4, METADATA4):
+        for address in (OTHER4, NAME_SERVER4, NAMED4, METADATA4, DOH4):
             ip(*inside, "addr", "add", f"{address}/32", "dev", "lo")
+        for address in (OTHER6, NAME_SERVER6, NAMED6, METADATA6, DOH6):
+            ip(*inside, "-6", "addr", "add", f"{address}/128", "dev", "lo", "nodad")
         ip("route", "add", "default", "via", OUTSIDE4)
         ip("-6", "route", "add", "default", "via", OUTSIDE6)
         # So that only the firewall keeps a machine from it.
         ip("route", "add", METADATA4, "via", OUTSIDE4)
         inside = ["ip", "netns", "exec", NAMESPACE]
         self.servers = [self.serve(inside, SERVER, UDP_LOG), self.serve([], SERVER, UDP_LOG),
-                        self.serve(inside, NAME_SERVER, NAME_LOG, OTHER4, NAMED4)]
+                        self.serve(inside, NAMES, NAME_LOG, NAME_SERVER4, NAME_SERVER6, NAMED4,
+                                   NAMED6)]
 
     def serve(self, prefix, *program):
         process = subprocess.Popen([*prefix, sys.executable, "-B", *program],

@@ -9,18 +9,12 @@ import time
 
 import pytest
 
-from caller import BusError, GLib, options, wait_until
+from caller import BusError, wait_until
+from guest_network import (GATEWAY4, GATEWAY6, WAIT_S, answering, host_members, ping, set_policy,
+                           strings, tcp, udp)
 from real_world import RUNTIME
-from small_internet import (HOST4, METADATA4, NAME_LOG, NAMED4, OTHER4, OUTSIDE4, UDP_LOG, SmallInternet)
-
-WAIT_S = 2  # for what must not come
-
-
-@pytest.fixture(scope="module")
-def internet(world):
-    internet = SmallInternet()
-    yield internet
-    internet.close()
+from small_internet import (HOST4, HOST6, METADATA4, METADATA6, NAME_LOG, NAME_SERVER6, NAMED4, NAMED6,
+                            OTHER4, OTHER6, OUTSIDE4, OUTSIDE6)
 
 
 @pytest.fixture(scope="module")
@@ -38,32 +32,6 @@ def open_vm(world, online):
     return online
 
 
-def strings(*values):
-    return GLib.Variant("as", values)
-
-
-def set_policy(world, path, **values):
-    world.alice.call(path, "org.vmsan.VM", "SetNetworkPolicy",
-                     GLib.Variant("(a{sv})", (options(**values),)))
-
-
-def tcp(world, path, address, port=80):
-    """What a server says to the guest, or ""."""
-    return world.run(path, "sh", "-c", f"nc -w {WAIT_S} {address} {port} </dev/null")[2].strip()
-
-
-def udp(world, path, address):
-    """Where a datagram of the guest came from, as the server saw it, or ""."""
-    open(UDP_LOG, "w").close()
-    world.run(path, "timeout", str(WAIT_S), "tftp", "-g", "-l", "/dev/null", "-r", "x", address, "80")
-    with open(UDP_LOG) as log:
-        return log.readline().strip()
-
-
-def ping(world, path, address):
-    return world.run(path, "ping", "-c", "1", "-W", str(WAIT_S), address)[0] == 0
-
-
 def host_state():
     """Links, namespaces, rules and forwarding of this run's host."""
     def run(*command):
@@ -71,61 +39,67 @@ def host_state():
 
     links = sorted(link["ifname"] for link in json.loads(run("ip", "-j", "link")))
     forwarding = {}
-    for name in links:
-        with open(f"/proc/sys/net/ipv4/conf/{name}/forwarding") as file:
-            forwarding[name] = file.read()
+    for name in ["all", *links]:
+        for setting in ("ipv4/conf/%s/forwarding", "ipv6/conf/%s/forwarding",
+                        "ipv6/conf/%s/force_forwarding", "ipv6/conf/%s/accept_ra"):
+            path = "/proc/sys/net/" + setting % name
+            if os.path.exists(path):  # only newer kernels have force_forwarding
+                with open(path) as file:
+                    forwarding[path] = file.read()
     return links, run("ip", "netns"), run("nft", "list", "ruleset"), forwarding
 
 
 def test_guest_has_the_fixed_address(world, open_vm):
-    assert "192.0.0.2/29" in world.run(open_vm, "ip", "addr")[2]
-    assert "default via 192.0.0.1" in world.run(open_vm, "ip", "route")[2]
-    assert "nameserver" in world.run(open_vm, "cat", "/etc/resolv.conf")[2]
+    addresses = world.run(open_vm, "ip", "addr")[2]
+    assert "inet 192.0.0.2/29 " in addresses
+    assert "inet6 fd76:6d73:616e::2/64 scope global" in addresses
+    assert "tentative" not in addresses
+    assert "default via 192.0.0.1 " in world.run(open_vm, "ip", "route")[2]
+    assert "default via fd76:6d73:616e::1 " in world.run(open_vm, "ip", "-6", "route")[2]
+    resolvers = [line for line in world.run(open_vm, "cat", "/etc/resolv.conf")[2].splitlines()
+                 if not line.startswith("#")]
+    assert resolvers == ["nameserver 192.0.0.1", "nameserver fd76:6d73:616e::1"]
 
 
 def test_allow_all_reaches_the_world_with_the_hosts_address(world, open_vm):
-    assert tcp(world, open_vm, OUTSIDE4) == HOST4
-    assert udp(world, open_vm, OUTSIDE4) == HOST4
-    assert ping(world, open_vm, OUTSIDE4)
-    assert tcp(world, open_vm, OTHER4) == HOST4
+    for host, outside, other in ((HOST4, OUTSIDE4, OTHER4), (HOST6, OUTSIDE6, OTHER6)):
+        assert tcp(world, open_vm, outside) == host
+        assert udp(world, open_vm, outside) == host
+        assert ping(world, open_vm, outside)
+        assert tcp(world, open_vm, other) == host
 
 
 def test_host_and_metadata_are_out_of_reach(world, open_vm):
-    own_end = "198.18.0.1"
-    for address in (HOST4, own_end, METADATA4, "192.0.0.1"):
-        assert tcp(world, open_vm, address) == "", address
-        assert udp(world, open_vm, address) == "", address
+    own_ends = ("198.18.0.1", "fd12:3456:789a::1")
+    assert answering(world, open_vm, HOST4, HOST6, *own_ends, METADATA4, METADATA6, GATEWAY4, GATEWAY6,
+                     "fe80::1%eth0", OUTSIDE4) == [(p, OUTSIDE4) for p in ("tcp", "udp", "icmp")]
 
 
 def test_other_machines_are_out_of_reach(world, open_vm):
     other = world.create(name="neighbour")
     try:
-        world.start_exec(other, "sh", "-c", "while true; do echo hello | nc -l -p 80; done")
-        own = subprocess.run(["nft", "list", "set", "inet", "vmsan", "members4"],
-                             capture_output=True, text=True, check=True).stdout
-        addresses = [word for word in own.split() if word.startswith("198.18.")]
-        assert len(addresses) == 2
-        for address in addresses:
-            assert tcp(world, open_vm, address) == "", address
+        world.start_exec(other, "httpd", "-f", "-p", "80", "-h", "/bin")
+        addresses = [address for address, _ in host_members()]
+        assert len(addresses) == 4
+        assert answering(world, open_vm, *addresses) == []
     finally:
         world.call(other, "Remove", force=True)
 
 
 def test_deny_all_lets_nothing_out_and_exec_works(world, open_vm):
     set_policy(world, open_vm, network_policy="deny-all")
-    assert tcp(world, open_vm, OUTSIDE4) == ""
-    assert udp(world, open_vm, OUTSIDE4) == ""
-    assert not ping(world, open_vm, OUTSIDE4)
+    assert answering(world, open_vm, OUTSIDE4, OUTSIDE6) == []
     assert world.run(open_vm, "echo", "still")[2] == "still\n"
 
 
 def test_lists_decide_and_denied_beats_allowed(world, open_vm):
-    set_policy(world, open_vm, allowed_cidrs=strings("203.0.113.0/24"))
+    set_policy(world, open_vm, allowed_cidrs=strings("203.0.113.0/24", "2001:db8::/64"))
     assert world.details(open_vm)["network"]["network-policy"] == "custom"
     assert tcp(world, open_vm, OUTSIDE4) == HOST4
-    assert tcp(world, open_vm, OTHER4) == ""
-    set_policy(world, open_vm, denied_cidrs=strings(f"{OUTSIDE4}/32"))
-    assert tcp(world, open_vm, OUTSIDE4) == ""
+    assert tcp(world, open_vm, OUTSIDE6) == HOST6
+    assert answering(world, open_vm, OTHER4, OTHER6) == []
+    set_policy(world, open_vm, denied_cidrs=strings(f"{OUTSIDE4}/32", f"{OUTSIDE6}/128"))
+    assert answering(world, open_vm, OUTSIDE4, OUTSIDE6, OTHER4, OTHER6) == []
 
 
 def asked_names():
@@ -135,18 +109,21 @@ def asked_names():
 
 def test_listed_names_are_resolved_and_reached_and_no_others(world, open_vm):
     set_policy(world, open_vm, allowed_domains=strings("ok.example", "*.wild.example"))
-    assert tcp(world, open_vm, NAMED4) == ""  # nobody has asked for its name yet
+    assert answering(world, open_vm, NAMED4, NAMED6) == []  # nobody has asked for its name yet
     open(NAME_LOG, "w").close()
-    assert NAMED4 in world.run(open_vm, "nslookup", "ok.example")[2]
+    answers = world.run(open_vm, "nslookup", "ok.example")[2]
+    assert NAMED4 in answers and NAMED6 in answers
     assert tcp(world, open_vm, NAMED4) == HOST4
-    assert tcp(world, open_vm, OUTSIDE4) == ""
+    assert tcp(world, open_vm, NAMED6) == HOST6
+    assert answering(world, open_vm, OUTSIDE4, OUTSIDE6) == []
     assert NAMED4 in world.run(open_vm, "nslookup", "a.b.wild.example")[2]
     for name in ("evil.test", "notok.example", "ok.example.evil.test", "wild.example"):
-        assert NAMED4 not in world.run(open_vm, "nslookup", name)[2], name
+        answers = world.run(open_vm, "nslookup", name)[2]
+        assert NAMED4 not in answers and NAMED6 not in answers, name
     assert asked_names() == {"ok.example", "a.b.wild.example"}
     # A list that loses the name loses its addresses.
     set_policy(world, open_vm, allowed_domains=strings("other.example"))
-    assert tcp(world, open_vm, NAMED4) == ""
+    assert answering(world, open_vm, NAMED4, NAMED6) == []
     assert NAMED4 not in world.run(open_vm, "nslookup", "ok.example")[2]
 
 
@@ -160,6 +137,23 @@ def resolvers():
         except FileNotFoundError:
             pass  # it has ended meanwhile
     return found
+
+
+def test_a_name_server_of_ipv6_serves_the_guest(world, open_vm):
+    """It is asked for the guest at the gateway's IPv6 address, by the rules or by dnsmasq."""
+    world.end(signal.SIGTERM)
+    world.start(resolver=NAME_SERVER6)
+    try:
+        set_policy(world, open_vm, network_policy="allow-all")
+        open(NAME_LOG, "w").close()
+        assert NAMED6 in world.run(open_vm, "nslookup", "any.example")[2]
+        set_policy(world, open_vm, allowed_domains=strings("ok.example"))
+        assert NAMED6 in world.run(open_vm, "nslookup", "ok.example")[2]
+        assert tcp(world, open_vm, NAMED6) == HOST6
+        assert asked_names() == {"any.example", "ok.example"}
+    finally:
+        world.end(signal.SIGTERM)
+        world.start()
 
 
 def resolves(world, path, name):
@@ -261,28 +255,31 @@ def test_host_becomes_a_router_for_machines_only(world, internet, open_vm):
 
 
 def test_policy_holds_when_the_hosts_rules_are_flushed(world, open_vm):
-    set_policy(world, open_vm, allowed_cidrs=strings("203.0.113.0/24"))
+    set_policy(world, open_vm, allowed_cidrs=strings("203.0.113.0/24", "2001:db8::/64"))
     subprocess.run(["nft", "flush", "ruleset"], check=True)
 
     def works():
-        return tcp(world, open_vm, OUTSIDE4) == HOST4
+        return tcp(world, open_vm, OUTSIDE4) == HOST4 and tcp(world, open_vm, OUTSIDE6) == HOST6
 
-    assert tcp(world, open_vm, OTHER4) == ""
-    assert tcp(world, open_vm, METADATA4) == ""
+    assert answering(world, open_vm, OTHER4, OTHER6, METADATA4, METADATA6) == []
     # Made again within a second; a try takes longer than that.
     assert works() or works()
 
 
 def test_policy_holds_across_the_service_and_restarts(world, open_vm):
-    set_policy(world, open_vm, allowed_cidrs=strings(f"{OTHER4}/32"))
+    set_policy(world, open_vm, allowed_cidrs=strings(f"{OTHER4}/32", f"{OTHER6}/128"))
+
+    def assert_in_force():
+        assert tcp(world, open_vm, OTHER4) == HOST4
+        assert tcp(world, open_vm, OTHER6) == HOST6
+        assert answering(world, open_vm, OUTSIDE4, OUTSIDE6) == []
+
     world.end(signal.SIGKILL)
     world.start()
-    assert tcp(world, open_vm, OTHER4) == HOST4
-    assert tcp(world, open_vm, OUTSIDE4) == ""
+    assert_in_force()
     world.call(open_vm, "Stop", force=True)
     world.call(open_vm, "Start")
-    assert tcp(world, open_vm, OTHER4) == HOST4
-    assert tcp(world, open_vm, OUTSIDE4) == ""
+    assert_in_force()
 
 
 def test_machine_without_a_network_has_loopback_only(world, internet):
@@ -299,7 +296,7 @@ def test_machine_without_a_network_has_loopback_only(world, internet):
 
 def test_published_port_is_the_hosts_own_unless_said_otherwise(world, internet):
     machine = world.create(name="server", network_policy="deny-all", published_ports=strings(
-        "8080:80", f"{HOST4}:8081:80"))
+        "8080:80", f"{HOST4}:8081:80", f"[{HOST6}]:8081:80", "[::]:8082:80"))
     try:
         server = world.start_exec(machine, "httpd", "-f", "-p", "80", "-h", "/bin")
 
@@ -320,6 +317,11 @@ def test_published_port_is_the_hosts_own_unless_said_otherwise(world, internet):
         end = time.monotonic() + 60
         while fetch(outside, HOST4, 8081) != "HTTP":
             assert time.monotonic() < end, "the port published to the outside does not answer"
+        assert fetch(outside, HOST6, 8081) == "HTTP"
+        assert fetch(outside, HOST6, 8082) == "HTTP"
+        assert fetch([], HOST6, 8081) == "HTTP"
+        assert fetch(outside, HOST6, 8080) == ""
+        assert fetch(outside, HOST4, 8082) == ""
         with pytest.raises(BusError) as caught:
             world.create(name="second", published_ports=strings("8080:80"))
         assert caught.value.name == "org.vmsan.Error.Exists"
@@ -333,6 +335,7 @@ def test_bad_policies_are_refused_before_anything_is_made(world, internet):
     for values in ({"allowed_cidrs": strings("203.0.113.1/24")},
                    {"denied_cidrs": strings("300.1.2.3")},
                    {"allowed_cidrs": strings("198.18.0.0/16")},
+                   {"allowed_cidrs": strings("fd12:3456:789a::/48")},
                    {"allowed_domains": strings("exa mple.com")},
                    {"published_ports": strings("0:80")},
                    {"published_ports": strings("8080:80", "8080:81")},

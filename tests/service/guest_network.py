@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Policies, and whom a guest reaches under them."""
+
+import json
+import subprocess
+
+from caller import GLib, options
+from guest_packets import Probe, probe_from_guest, question
+from small_internet import UDP_LOG
+
+WAIT_S = 2  # for what must not come
+GATEWAY4, GATEWAY6 = "192.0.0.1", "fd76:6d73:616e::1"
+# Whatever the policy, an answer or a refusal comes: when it is there, all that the guest sent
+# before it has gone where it could.
+BARRIER = Probe("udp", GATEWAY4, 53, payload=question("barrier.example"))
+
+
+def strings(*values):
+    return GLib.Variant("as", values)
+
+
+def set_policy(world, path, **values):
+    world.alice.call(path, "org.vmsan.VM", "SetNetworkPolicy",
+                     GLib.Variant("(a{sv})", (options(**values),)))
+
+
+def reach(world, path, *probe):
+    return probe_from_guest(world, path, [Probe(*probe)], WAIT_S, 0)[0]
+
+
+def tcp(world, path, address, port=80):
+    """What a server says to the guest, or ""."""
+    return reach(world, path, "tcp", address, port).text
+
+
+def udp(world, path, address, port=80):
+    """Where a datagram of the guest came from, as the server saw it, or ""."""
+    open(UDP_LOG, "w").close()
+    reach(world, path, "udp", address, port)
+    with open(UDP_LOG) as log:
+        return log.readline().strip()
+
+
+def ping(world, path, address):
+    return reach(world, path, "icmp", address).kind == "answered"
+
+
+def answering(world, path, *addresses):
+    """What of these answers the guest, in any protocol: (protocol, address)."""
+    probes = [Probe(protocol, address, 0 if protocol == "icmp" else 80, answers=False)
+              for address in addresses for protocol in ("tcp", "udp", "icmp")]
+    outcomes = probe_from_guest(world, path, [*probes, BARRIER])
+    assert outcomes[-1].kind in ("answered", "refused")
+    return [(probe.protocol, probe.address) for probe, outcome in zip(probes, outcomes)
+            if outcome.kind == "answered"]
+
+
+def host_members():
+    """(address, link) of each machine, in both families."""
+    members = []
+    for name in ("members4", "members6"):
+        listed = subprocess.run(["nft", "-j", "list", "set", "inet", "vmsan", name],
+                                capture_output=True, text=True, check=True).stdout
+        for part in json.loads(listed)["nftables"]:
+            members += [entry["concat"] for entry in part.get("set", {}).get("elem", [])]
+    return members
