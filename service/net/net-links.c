@@ -73,6 +73,18 @@ static const Setting inside6[] = {
   { "all/forwarding", "1" },
 };
 
+/* How many errors the kernel sends is limited, for each receiver and for the whole host, by type of
+ * error. A namespace sends "unreachable" to its guest alone, when a question to the gateway is
+ * refused: one that is not sent lets the guest wait for long, and one that is counted is missing to
+ * the host. So all but those (3 of ICMP, RFC 792; 1 of ICMPv6, RFC 4443) stay limited. */
+static const Setting errors4[] = {
+  { "icmp_ratemask", "6160" }, /* bits 4, 11 and 12 */
+};
+
+static const Setting errors6[] = {
+  { "icmp/ratemask", "0,3-127" },
+};
+
 static const Setting inside_no_6[] = {
   { "all/disable_ipv6", "1" },
   { "default/disable_ipv6", "1" },
@@ -122,17 +134,26 @@ vmsan_net_links_open_conf6 (int proc_fd, gboolean has_ipv6, int *fd, GError **er
   return FALSE;
 }
 
+static gboolean
+apply_in (int proc_fd, const char *directory, const Setting *settings, guint n, GError **error)
+{
+  vmsan_autofd int directory_fd = vmsan_net_sysctl_open (proc_fd, directory, error);
+
+  return directory_fd >= 0 && apply (directory_fd, settings, n, error);
+}
+
 gboolean
 vmsan_net_links_set_defaults (int proc_fd, gboolean has_ipv6, GError **error)
 {
-  vmsan_autofd int conf4 = vmsan_net_sysctl_open (proc_fd, "ipv4/conf", error);
   vmsan_autofd int conf6 = -1;
 
-  if (conf4 < 0 || !apply (conf4, all4, G_N_ELEMENTS (all4), error) ||
+  if (!apply_in (proc_fd, "ipv4/conf", all4, G_N_ELEMENTS (all4), error) ||
+      !apply_in (proc_fd, "ipv4", errors4, G_N_ELEMENTS (errors4), error) ||
       !vmsan_net_links_open_conf6 (proc_fd, has_ipv6, &conf6, error))
     return FALSE;
   if (has_ipv6)
-    return apply (conf6, inside6, G_N_ELEMENTS (inside6), error);
+    return apply (conf6, inside6, G_N_ELEMENTS (inside6), error) &&
+           apply_in (proc_fd, "ipv6", errors6, G_N_ELEMENTS (errors6), error);
   return conf6 < 0 || apply (conf6, inside_no_6, G_N_ELEMENTS (inside_no_6), error);
 }
 

@@ -254,9 +254,11 @@ test_questions_that_nobody_answers_are_refused_at_once (void)
       net_machine_change (machine, options[i]);
       for (guint j = 0; j < G_N_ELEMENTS (gateways); j++)
         {
-          g_assert_cmpint (tap_guest_probe (machine->guest, (TapProbe){ UDP, gateways[j], 53 },
-                                            SOON),
-                           ==, TAP_REFUSED);
+          /* More than a kernel answers at once by default. */
+          for (guint n = 0; n < 20; n++)
+            g_assert_cmpint (tap_guest_probe (machine->guest, (TapProbe){ UDP, gateways[j], 53 },
+                                              SOON),
+                             ==, TAP_REFUSED);
           g_assert_cmpint (tap_guest_probe (machine->guest, (TapProbe){ TCP, gateways[j], 53 },
                                             SOON),
                            ==, TAP_REFUSED);
