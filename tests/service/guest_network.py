@@ -56,11 +56,9 @@ def answering(world, path, *addresses):
 
 
 def host_members():
-    """(address, link) of each machine, in both families."""
-    members = []
-    for name in ("members4", "members6"):
-        listed = subprocess.run(["nft", "-j", "list", "set", "inet", "vmsan", name],
-                                capture_output=True, text=True, check=True).stdout
-        for part in json.loads(listed)["nftables"]:
-            members += [entry["concat"] for entry in part.get("set", {}).get("elem", [])]
-    return members
+    """(address, link) of each machine, in both families; none before the first has a network."""
+    ruleset = subprocess.run(["nft", "-j", "list", "ruleset"], capture_output=True, text=True,
+                             check=True).stdout
+    sets = [part["set"] for part in json.loads(ruleset)["nftables"] if "set" in part]
+    return [tuple(entry["concat"]) for one in sets if one["name"] in ("members4", "members6")
+            for entry in one.get("elem", [])]
