@@ -10,9 +10,9 @@
  * "error NUMBER" or "silent". */
 int run_probes (int deadline_ms, int silence_ms);
 
-/* Lines of "ADDRESS PORT", then an empty one: datagrams with a number, to one after the other, each
- * @interval_us. Each further line is answered with "next NUMBER", the number of the next datagram;
- * at the end of the input "end NUMBER", and how many the kernel did not take. */
+/* Lines of "ADDRESS PORT", then an empty one: rounds of datagrams with a number, one to each, with
+ * @interval_us between them. Each further line is answered with "next NUMBER", the number of the
+ * next datagram; at the end of the input "end NUMBER", and how many the kernel did not take. */
 int run_stream (int interval_us);
 
 /* Lines of HEX: Ethernet frames that leave by @device as they are. */

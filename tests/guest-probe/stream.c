@@ -56,6 +56,15 @@ answer_lines (uint32_t next)
   return n > 0;
 }
 
+static bool
+send_next (const int *fds, const Target *target, uint32_t number)
+{
+  const uint32_t data = htonl (number);
+
+  return sendto (fds[target->address.ss_family == AF_INET6], &data, sizeof data, 0,
+                 (const struct sockaddr *) &target->address, target->size) == sizeof data;
+}
+
 int
 run_stream (int interval_us)
 {
@@ -70,17 +79,11 @@ run_stream (int interval_us)
 
   if (n_targets == 0 || fds[0] < 0 || fds[1] < 0)
     return EXIT_FAILURE;
-  for (;;)
+  while (poll (&input, 1, 0) == 0 || answer_lines (next))
     {
-      const Target *target = &targets[next % n_targets];
-      const uint32_t number = htonl (next);
-
-      if (poll (&input, 1, 0) == 1 && !answer_lines (next))
-        break;
-      if (sendto (fds[target->address.ss_family == AF_INET6], &number, sizeof number, 0,
-                  (const struct sockaddr *) &target->address, target->size) < 0)
-        n_failed++;
-      next++;
+      for (unsigned i = 0; i < n_targets; i++)
+        if (!send_next (fds, &targets[i], next++))
+          n_failed++;
       nanosleep (&interval, NULL);
     }
   printf ("end %u %u\n", next, n_failed);
