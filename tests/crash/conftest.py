@@ -2,6 +2,7 @@
 """One service for all tests of a file; each test must leave the machine as it was."""
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -16,8 +17,19 @@ pytest_addoption = add_options
 pytest_configure = configure
 
 
+def add_uplink():
+    """A way to the world, of which the service changes settings; it leads nowhere."""
+    for arguments in ("link add wan0 type veth peer name wan1",
+                      "link set wan0 addrgenmode none", "link set wan1 addrgenmode none",
+                      "addr add 203.0.113.1/24 dev wan0", "link set wan0 up", "link set wan1 up",
+                      "-6 addr add 2001:db8::1/64 dev wan0 nodad",
+                      "route add default via 203.0.113.2", "-6 route add default via 2001:db8::2"):
+        subprocess.run(["ip", *arguments.split()], check=True)
+
+
 @pytest.fixture(scope="session")
 def shared_world():
+    add_uplink()
     world = World()
     world.start()
     world.add_content()

@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -49,6 +50,7 @@ def test_monitor_that_died_while_the_service_was_away(world):
     pid = details(world, path)["pid"]
     world.kill()
     os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 30, "the monitor's end")
     world.start()
     assert world.state(path) == "stopped"
     assert "while the service was away" in world.root.get(path, "org.vmsan.VM", "StateReason")
@@ -196,6 +198,9 @@ def test_many_machines_at_once_share_nothing(world):
     assert len({d["uid"] for d in everything}) == 32
     assert len({d["pid"] for d in everything}) == 32
     assert len({d["cgroup"] for d in everything}) == 32
+    assert len({d["network"]["address"] for d in everything}) == 32
+    assert len([name for _, name in socket.if_nameindex() if name.startswith("vmsan")]) == 32
+    assert {f"vmsan-{path.split('/')[-1]}" for path in paths} <= set(os.listdir("/run/netns"))
     ends = [world.root.start(path, "org.vmsan.VM", "Remove",
                              GLib.Variant("(a{sv})", (options(force=True),))) for path in paths]
     for end in ends:

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Every step of every operation, failed once and killed once."""
 
+import os
+import socket
+import time
+
 import pytest
 
 from caller import BusError, GLib, options
+from world import RUNTIME
 
 CREATE = ["directory", "disk"]
 RUN = ["runtime", "cgroup", "network", "monitor", "guest"]
@@ -130,6 +135,43 @@ def test_undo_that_is_killed_is_finished(world, case):
     world.start()
     assert world.list_vms() == {}
     world.assert_back_to(before)
+
+
+# What is seen first of each part of a machine's network, in the order of their making.
+SIGNS = {
+    "namespace": lambda: any(name.startswith("vmsan-") for name in names_of_namespaces()),
+    "link": lambda: any(name.startswith("vmsan") for _, name in socket.if_nameindex()),
+    "policy": lambda: os.path.exists(f"{only_runtime_directory()}/network-policy"),
+    "settings": lambda: os.path.exists(f"{RUNTIME}/uplink-settings"),
+}
+
+
+def names_of_namespaces():
+    return os.listdir("/run/netns") if os.path.exists("/run/netns") else []
+
+
+def only_runtime_directory():
+    return next((entry.path for entry in os.scandir(RUNTIME) if entry.is_dir()), "/nonexistent")
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_network_of_which_the_making_is_killed_leaves_nothing(world, sign):
+    before = world.snapshot()
+    world.order_null(hang="boot")
+    pending = world.root.start("/org/vmsan/Manager", "org.vmsan.Manager", "CreateVM",
+                               GLib.Variant("(a{sv})", (options(name="victim"),)))
+    end = time.monotonic() + 30
+    while not SIGNS[sign]():
+        GLib.MainContext.default().iteration(False)
+        assert time.monotonic() < end, f"there never was a {sign}"
+    world.kill()
+    with pytest.raises(BusError):
+        pending.result()
+    world.order_null()
+    world.start()
+    assert world.list_vms() == {}
+    world.assert_back_to(before)
+    world.create(name="victim")
 
 
 def test_every_failure_is_an_error_signal(world, listener):

@@ -5,7 +5,9 @@ Runs inside tests/with-system-bus --no-daemon --daemon .../vmsand-test.
 """
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -29,12 +31,42 @@ def cgroup_roots():
                 yield left.split()[4]
 
 
+def difference(before, after):
+    if isinstance(before, set):
+        return sorted(map(str, before ^ after))
+    return {key: (before[key], after[key]) for key in before if before[key] != after[key]}
+
+
 def files_below(top, leave_out=()):
     found = set()
     for directory, names, files in os.walk(top):
         names[:] = [n for n in names if os.path.join(directory, n) not in leave_out]
         found |= {os.path.join(directory, name) for name in names + files}
     return found
+
+
+# What names an object of the kernel by its number, which the next one gets too.
+NUMBERS = re.compile(r"\bhandle \d+|^\s*\d+: ", re.MULTILINE)
+
+
+def network_state():
+    """Links, addresses, routes, rules, namespaces and settings of this run's host."""
+    def run(*command):
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return NUMBERS.sub("", text)
+
+    settings = {}
+    for link in [*(name for _, name in socket.if_nameindex()), "all", "default"]:
+        for family in ("ipv4", "ipv6"):
+            for name in ("forwarding", "force_forwarding", "accept_ra"):
+                path = f"/proc/sys/net/{family}/conf/{link}/{name}"
+                if os.path.exists(path):
+                    with open(path) as file:
+                        settings[path] = file.read()
+    return {"links": run("ip", "-o", "addr"), "routes": run("ip", "route", "show", "table", "all"),
+            "routes6": run("ip", "-6", "route", "show", "table", "all"),
+            "rules": run("nft", "list", "ruleset"), "settings": settings,
+            "namespaces": set(os.listdir("/run/netns")) if os.path.exists("/run/netns") else set()}
 
 
 class World:
@@ -163,6 +195,7 @@ class World:
             # Templates are a cache of the service, not a machine's.
             "state": files_below(STATE, {f"{STATE}/templates"}),
             "runtime": files_below(RUNTIME),
+            "network": network_state(),
         }
 
     def assert_back_to(self, before):
@@ -177,8 +210,8 @@ class World:
             wait_until(same, 5, "the state before")
         except AssertionError:
             after = self.snapshot()
-            left = {k: sorted(map(str, after[k] ^ before[k])) for k in before
-                    if after[k] != before[k]}
+            left = {key: difference(before[key], after[key]) for key in before
+                    if after[key] != before[key]}
             raise AssertionError(f"left behind or lost: {left}") from None
         finally:
             source.destroy()
