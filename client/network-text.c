@@ -54,6 +54,7 @@ static const struct
 } rows[] = {
   { "network", N_ ("Network"), describe_plain },
   { "address", N_ ("Address"), describe_plain },
+  { "address6", N_ ("IPv6 address"), describe_plain },
   { "network-policy", N_ ("Policy"), describe_plain },
   { "allowed-domains", N_ ("Allowed names"), describe_plain },
   { "allowed-cidrs", N_ ("Allowed CIDRs"), describe_plain },

@@ -40,7 +40,7 @@ vmsan_vm_read_console (VmsanVm *self, gsize max_bytes)
   return g_string_free (safe, FALSE);
 }
 
-/* The policy, the address that the host sees, and what of others is in the way. */
+/* The policy, the addresses that the host sees, and what of others is in the way. */
 static GVariant *
 describe_network (VmsanVm *self)
 {
@@ -56,6 +56,8 @@ describe_network (VmsanVm *self)
       vmsan_net_pools_get_addresses (vmsan_net_manager_get_pools (self->context->networks),
                                      record->slot, &addresses);
       g_variant_dict_insert (&network, "address", "s", addresses.own4);
+      if (addresses.own6[0] != '\0')
+        g_variant_dict_insert (&network, "address6", "s", addresses.own6);
       conflicts = vmsan_net_manager_get_conflicts (self->context->networks);
     }
   if (conflicts != NULL)

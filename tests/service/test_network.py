@@ -61,6 +61,11 @@ def test_guest_has_the_fixed_address(world, open_vm):
     assert resolvers == ["nameserver 192.0.0.1", "nameserver fd76:6d73:616e::1"]
 
 
+def test_details_tell_the_addresses_that_the_host_sees(world, open_vm):
+    network = world.details(open_vm)["network"]
+    assert [network["address"], network["address6"]] == [address for address, _ in host_members()]
+
+
 def test_allow_all_reaches_the_world_with_the_hosts_address(world, open_vm):
     for host, outside, other in ((HOST4, OUTSIDE4, OTHER4), (HOST6, OUTSIDE6, OTHER6)):
         assert tcp(world, open_vm, outside) == host
@@ -209,8 +214,9 @@ def test_a_change_that_was_cut_off_is_undone(world, open_vm):
     assert tcp(world, open_vm, OUTSIDE4) == ""
 
 
-def test_change_cuts_connections_that_are_no_longer_allowed(world, open_vm):
-    session = world.start_exec(open_vm, "sh", "-c", f"nc {OUTSIDE4} 81")
+@pytest.mark.parametrize("outside", [OUTSIDE4, OUTSIDE6])
+def test_change_cuts_connections_that_are_no_longer_allowed(world, open_vm, outside):
+    session = world.start_exec(open_vm, "sh", "-c", f"nc {outside} 81")
     begin = time.monotonic()
     while not session.result.stdout:
         assert session.take_frame(20)

@@ -190,6 +190,7 @@ test_all_of_a_network_is_shown (void)
   g_autofree char *text =
       show ("{'bandwidth-mbit': <uint32 100>, 'allow-icmp': <false>, 'network': <'nat'>,"
             " 'network-policy': <'custom'>, 'address': <'198.18.0.2'>, 'skip-dnat': <true>,"
+            " 'address6': <'fd00::2'>,"
             " 'allowed-cidrs': <['192.0.2.0/24']>, 'denied-cidrs': <@as []>,"
             " 'allowed-domains': <['a.test', '*.b.test']>, 'published-ports': <['1024:1']>,"
             " 'from-the-future': <uint32 7>}");
@@ -197,6 +198,7 @@ test_all_of_a_network_is_shown (void)
   g_assert_cmpstr (text, ==,
                    "         Network: nat\n"
                    "         Address: 198.18.0.2\n"
+                   "    IPv6 address: fd00::2\n"
                    "          Policy: custom\n"
                    "   Allowed names: a.test\n"
                    "                  *.b.test\n"
