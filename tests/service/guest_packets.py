@@ -111,6 +111,14 @@ def parse_transport(protocol, data):
     return ("icmp" if data[0] in (8, 128) else f"icmp type {data[0]}"), 0, 0, b""
 
 
+def skip_extensions(number, ip, header):
+    """The transport protocol of IPv6, and where it begins (RFC 8200, 4)."""
+    while number in (0, 43, 44, 60):
+        length = 8 if number == 44 else 8 + 8 * ip[header + 1]
+        number, header = ip[header], header + length
+    return number, header
+
+
 def parse_packet(time, frame):
     """None for what is not IP."""
     kind, = struct.unpack("!H", frame[12:14])
@@ -119,7 +127,7 @@ def parse_packet(time, frame):
         header, number = (ip[0] & 15) * 4, ip[9]
         source, destination = (socket.inet_ntop(socket.AF_INET, ip[at:at + 4]) for at in (12, 16))
     elif kind == 0x86dd:
-        header, number = 40, ip[6]
+        number, header = skip_extensions(ip[6], ip, 40)
         source, destination = (socket.inet_ntop(socket.AF_INET6, ip[at:at + 16]) for at in (8, 24))
     else:
         return None

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from guest_frames import frame
+from guest_frames import (DESTINATION_OPTIONS, HOP_BY_HOP, frame, last_fragment_first,
+                          with_options)
 from guest_network import BARRIER, GATEWAY4, GATEWAY6, host_members, set_policy, strings
 from guest_packets import (Capture, Probe, probe_from_guest, probe_from_here, question,
                            run_in_guest)
@@ -95,6 +96,7 @@ class Policy(NamedTuple):
             port in (53, 853) or (port == 443 and target == "doh"))
 
 
+EVERYWHERE = ("0.0.0.0/0", "::/0")
 EVERYTHING = ("outside", "other", "named", "doh")
 POLICIES = [
     Policy("allow-all", {"network_policy": "allow-all"}, EVERYTHING, "passed", only_own_resolver=False),
@@ -253,12 +255,36 @@ def test_forged_sources_never_leave_the_machine(world, machine, neighbour):
     assert {packet.source for packet in packets} == {machine.own4, machine.own6}
 
 
+# ---- Disguised ports ---------------------------------------------------------------------------
+
+def disguised_frames(port):
+    yield from last_fragment_first(GUEST4, OUTSIDE4, port)
+    yield from last_fragment_first(GUEST6, OUTSIDE6, port)
+    for kind in (DESTINATION_OPTIONS, HOP_BY_HOP):
+        yield with_options(kind, GUEST6, OUTSIDE6, port)
+
+
+@pytest.mark.parametrize("port, leaves", [(7000, True), (53, False), (853, False)])
+def test_a_closed_port_is_closed_however_it_is_written(world, machine, port, leaves):
+    set_policy(world, machine.path, network_policy="allow-all")
+    set_policy(world, machine.path, allowed_cidrs=strings(*EVERYWHERE))
+    frames = list(disguised_frames(port))
+    lines = "".join(one.hex() + "\n" for one in frames).encode()
+    with Capture("eth0", NAMESPACE) as outside:
+        run_in_guest(world, machine.path, "guest-probe", "frames", "eth0", stdin=lines)
+        probe_from_guest(world, machine.path, [BARRIER])
+        arrived = [packet.destination for packet in outside.take()
+                   if packet.destination in (OUTSIDE4, OUTSIDE6)]
+    # A router need not pass on options of hop by hop, and may pass on fragments again as such.
+    assert set(arrived) == ({OUTSIDE4, OUTSIDE6} if leaves else set())
+    assert arrived.count(OUTSIDE6) >= 2 if leaves else arrived == []
+
+
 # ---- Changes -----------------------------------------------------------------------------------
 
 N_CHANGES = 100
 # By what the policies below do with them. Neighbours agree on the first and the last.
 ALWAYS, EVEN, ODD, NEVER = ((OUTSIDE4, OUTSIDE6), (OTHER4, OTHER6), (DOH4, DOH6), (NAMED4, NAMED6))
-EVERYWHERE = ("0.0.0.0/0", "::/0")
 CYCLE = [
     ({"allowed_cidrs": strings(*ALWAYS, *EVEN), "denied_cidrs": strings()}, {*ALWAYS, *EVEN}),
     ({"allowed_cidrs": strings(*ALWAYS, *ODD)}, {*ALWAYS, *ODD}),
