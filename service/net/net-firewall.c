@@ -24,6 +24,14 @@ vmsan_net_firewall_prepare (const VmsanNetFirewall *self, GError **error)
 
 /* ---- Policy -------------------------------------------------------------------------------- */
 
+gboolean
+vmsan_net_firewall_fill (const VmsanNetFirewall *self, const VmsanNetPolicy *policy, GError **error)
+{
+  g_autofree char *rules = vmsan_net_rules_first_policy (self, policy);
+
+  return vmsan_net_nft_run (self->namespace_fd, rules, "Putting a network policy in force", error);
+}
+
 typedef struct
 {
   VmsanNetReach *reach;

@@ -25,6 +25,12 @@ typedef struct
 /* Makes the base of the table, which denies everything, in place of any earlier one. */
 gboolean vmsan_net_firewall_prepare (const VmsanNetFirewall *self, GError **error);
 
+/* Puts a policy in force where there never was one since the base was made; half the cost of
+ * vmsan_net_firewall_apply(). */
+gboolean vmsan_net_firewall_fill (const VmsanNetFirewall *self,
+                                  const VmsanNetPolicy *policy,
+                                  GError **error);
+
 /* Fills or replaces the policy: one transaction, so that at no moment is the machine without rules,
  * and from then on connections that the new policy forbids pass nothing; then they are forgotten.
  * On failure the old rules stay. @old: the policy in force, or NULL when none is. Addresses of

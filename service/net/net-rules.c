@@ -397,6 +397,19 @@ make_mark (const char *text, guint32 mask)
 }
 
 char *
+vmsan_net_rules_first_policy (const VmsanNetFirewall *self, const VmsanNetPolicy *policy)
+{
+  g_autofree char *domains = g_strjoinv (" ", policy->allowed_domains);
+  guint32 names_mark = make_mark (domains, VMSAN_NET_MARK_NAMES);
+  GString *text = g_string_new (NULL);
+
+  add_outbound (text, self, policy, names_mark);
+  add_published (text, self, policy);
+  add_live (text, make_mark (text->str, VMSAN_NET_MARK_POLICY), names_mark);
+  return g_string_free (text, FALSE);
+}
+
+char *
 vmsan_net_rules_policy (const VmsanNetFirewall *self,
                         const VmsanNetPolicy *policy,
                         gboolean keep_names)
@@ -406,18 +419,13 @@ vmsan_net_rules_policy (const VmsanNetFirewall *self,
                                         "resolver_out", "resolver_nat", "published" };
   static const char *const sets[] = { "allowed_names4", "allowed_names6", "older_names4",
                                       "older_names6" };
-  g_autofree char *domains = g_strjoinv (" ", policy->allowed_domains);
-  guint32 names_mark = make_mark (domains, VMSAN_NET_MARK_NAMES);
+  g_autofree char *rules = vmsan_net_rules_first_policy (self, policy);
   GString *text = g_string_new (NULL);
-  gsize begin;
 
   for (guint i = 0; i < G_N_ELEMENTS (chains); i++)
     g_string_append_printf (text, "flush chain " VMSAN_NET_TABLE " %s\n", chains[i]);
   for (guint i = 0; !keep_names && i < G_N_ELEMENTS (sets); i++)
     g_string_append_printf (text, "flush set " VMSAN_NET_TABLE " %s\n", sets[i]);
-  begin = text->len;
-  add_outbound (text, self, policy, names_mark);
-  add_published (text, self, policy);
-  add_live (text, make_mark (text->str + begin, VMSAN_NET_MARK_POLICY), names_mark);
+  g_string_append (text, rules);
   return g_string_free (text, FALSE);
 }

@@ -12,6 +12,9 @@
 /* The table without a policy: whatever fits no rule is dropped, and there are no others yet. */
 char *vmsan_net_rules_base (const VmsanNetFirewall *self);
 
+/* What the first policy adds to a base. */
+char *vmsan_net_rules_first_policy (const VmsanNetFirewall *self, const VmsanNetPolicy *policy);
+
 /* What is added for a policy, in place of an earlier one. @keep_names: addresses that names were
  * resolved to, and connections to them, stay. */
 char *vmsan_net_rules_policy (const VmsanNetFirewall *self,

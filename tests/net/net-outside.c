@@ -151,7 +151,7 @@ net_machine_new (NetOutside *outside, guint slot, const char *options)
                                        .resolver_uid = 4711 };
   vmsan_net_firewall_prepare (&self->firewall, &error);
   g_assert_no_error (error);
-  vmsan_net_firewall_apply (&self->firewall, self->policy, NULL, &error);
+  vmsan_net_firewall_fill (&self->firewall, self->policy, &error);
   g_assert_no_error (error);
   join_host (self, NULL);
   tap_fd = vmsan_net_namespace_open_tap (self->namespace_fd, &error);

@@ -361,9 +361,12 @@ test_a_mark_is_a_policys_own (void)
       g_autofree char *rules = vmsan_net_rules_policy (&firewall, policy, FALSE);
       g_autofree char *again = vmsan_net_rules_policy (&firewall, policy, FALSE);
       g_autofree char *kept = vmsan_net_rules_policy (&firewall, policy, TRUE);
+      g_autofree char *first = vmsan_net_rules_first_policy (&firewall, policy);
       guint32 mark = find_mark (rules);
 
       g_assert_cmpstr (rules, ==, again);
+      g_assert_true (g_str_has_suffix (rules, first));
+      g_assert_null (strstr (first, "flush"));
       g_assert_cmpuint (mark & VMSAN_NET_MARK_NAMES, ==, 0);
       g_assert_cmpuint (mark, !=, 0);
       g_assert_cmpuint (find_mark (kept), ==, mark);
