@@ -11,6 +11,7 @@
 #include "net/net-firewall.h"
 #include "net/net-host-strays.h"
 #include "net/net-namespace.h"
+#include "net/net-reaper.h"
 #include "net/net-resolvers.h"
 #include "net/net-ruleset.h"
 #include "net/net-uplink.h"
@@ -24,6 +25,9 @@
 
 #define NAMESPACE_DIRECTORY "/run/netns"
 
+/* How long the service's end waits for networks that are being deleted. */
+#define REAP_DEADLINE_MS 5000
+
 struct _VmsanNetManager
 {
   GObject parent;
@@ -34,6 +38,7 @@ struct _VmsanNetManager
   int state_fd; /* directory for what must be known after a restart */
 
   VmsanNetDnsKeeper *resolvers;
+  VmsanNetReaper *reaper;
 
   GMutex host_lock;    /* of the host's table and settings, and of the next */
   GHashTable *members; /* slot + 1 → VmsanNetPolicy, of machines that are set up */
@@ -57,6 +62,8 @@ vmsan_net_manager_finalize (GObject *object)
 
   vmsan_source_clear (&self->ruleset_changed);
   vmsan_source_clear (&self->look_soon);
+  if (self->reaper != NULL)
+    vmsan_net_reaper_free (self->reaper, REAP_DEADLINE_MS);
   vmsan_fd_close (&self->ruleset_fd);
   vmsan_fd_close (&self->state_fd);
   g_hash_table_unref (self->members);
@@ -100,6 +107,7 @@ vmsan_net_manager_new (const VmsanNetConfig *config)
   self->resolver = g_strdup (config->resolver);
   self->dnsmasq = g_strdup (config->dnsmasq);
   self->resolvers = vmsan_net_dns_keeper_new (&self->setup, config->resolver, config->dnsmasq);
+  self->reaper = vmsan_net_reaper_new (&self->setup);
   return self;
 }
 
@@ -109,23 +117,49 @@ vmsan_net_manager_get_pools (VmsanNetManager *self)
   return &self->pools;
 }
 
-/* ---- VmsanNetMachine in threads
- * ----------------------------------------------------------------------- */
+/* ---- Threads ------------------------------------------------------------------------------- */
 
 static void
 run (VmsanNetManager *self,
      const VmsanNetMachine *machine,
      GTaskThreadFunc func,
-     GCancellable *cancellable,
      GAsyncReadyCallback callback,
      gpointer user_data)
 {
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
 
-  g_task_set_check_cancellable (task, FALSE); /* what was made must be known */
   g_task_set_task_data (task, vmsan_net_machine_copy (machine),
                         (GDestroyNotify) vmsan_net_machine_free);
   g_task_run_in_thread (task, func);
+}
+
+/* For what goes on after @func: its task has the machine's as data, which is completed by whoever
+ * is the last to do something for it, in any thread. A task that runs in a thread itself would be
+ * complete when @func returns. */
+static void
+begin (VmsanNetManager *self,
+       const VmsanNetMachine *machine,
+       GTaskThreadFunc func,
+       GAsyncReadyCallback callback,
+       gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
+  g_autoptr (GTask) worker = g_task_new (self, NULL, NULL, NULL);
+
+  g_task_set_task_data (task, vmsan_net_machine_copy (machine),
+                        (GDestroyNotify) vmsan_net_machine_free);
+  g_task_set_task_data (worker, g_steal_pointer (&task), g_object_unref);
+  g_task_run_in_thread (worker, func);
+}
+
+static gboolean
+finish (GAsyncResult *result, GError **error)
+{
+  gboolean done = g_task_propagate_boolean (G_TASK (result), error);
+
+  /* The thread may hold the task for some moments more, but not the machine's directory open. */
+  g_task_set_task_data (G_TASK (result), NULL, NULL);
+  return done;
 }
 
 /* ---- What is in force ---------------------------------------------------------------------- */
@@ -340,27 +374,67 @@ remove_from_host (VmsanNetManager *self, guint slot, GError **error)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->host_lock);
   const VmsanNetHost host = { .pools = &self->pools };
+  g_autoptr (VmsanNetPolicy) policy = NULL;
 
-  g_hash_table_remove (self->members, GUINT_TO_POINTER (slot + 1));
+  g_hash_table_steal_extended (self->members, GUINT_TO_POINTER (slot + 1), NULL,
+                               (gpointer *) &policy);
   if (g_hash_table_size (self->members) == 0)
     return restore_uplink (self, error) && vmsan_net_host_delete_table (error);
-  return vmsan_net_host_remove (&host, slot, NULL, error);
+  return vmsan_net_host_remove (&host, slot, policy, error);
+}
+
+/* ---- Taking away --------------------------------------------------------------------------- */
+
+/* A network that is being taken away, for a caller who waits until it is gone. */
+typedef struct
+{
+  GTask *task;
+  GError *cause;   /* why, when it is not what the caller asked for */
+  GError *failure; /* the first; one part that fails does not keep the others from being done */
+} Removal;
+
+static void
+on_reaped (const GError *error, gpointer data)
+{
+  g_autofree Removal *removal = data;
+  g_autoptr (GTask) task = removal->task;
+  const VmsanNetMachine *machine = g_task_get_task_data (task);
+
+  if (removal->failure == NULL && error != NULL)
+    removal->failure = g_error_copy (error);
+  if (removal->failure != NULL)
+    g_prefix_error (&removal->failure, "Taking down the network of machine %s: ", machine->id);
+  if (removal->failure != NULL && removal->cause != NULL)
+    {
+      g_warning ("%s", removal->failure->message);
+      g_clear_error (&removal->failure);
+    }
+  if (removal->cause != NULL)
+    g_task_return_error (task, removal->cause);
+  else if (removal->failure != NULL)
+    g_task_return_error (task, removal->failure);
+  else
+    g_task_return_boolean (task, TRUE);
+}
+
+/* The machine cannot be reached any more, and reaches nobody, when this returns; @task completes
+ * when nothing is left, with @cause (transfer full), if there is one. */
+static void
+take_down (VmsanNetManager *self, GTask *task, GError *cause)
+{
+  const VmsanNetMachine *machine = g_task_get_task_data (task);
+  g_autofree char *name = vmsan_net_machine_name_namespace (machine->id);
+  Removal *removal = g_new0 (Removal, 1);
+  gboolean done;
+
+  removal->task = g_object_ref (task);
+  removal->cause = cause;
+  done = vmsan_net_dns_keeper_stop (self->resolvers, machine->id, &removal->failure);
+  remove_from_host (self, machine->slot, done ? &removal->failure : NULL);
+  vmsan_net_reaper_add (self->reaper, name, machine->slot, on_reaped, removal);
 }
 
 /* ---- Setting up ---------------------------------------------------------------------------- */
-
-/* One part that fails does not keep the others from being done; the first failure is told. */
-static gboolean
-take_down (VmsanNetManager *self, const char *id, guint slot, GError **error)
-{
-  g_autofree char *name = vmsan_net_machine_name_namespace (id);
-  const char *const names[] = { name };
-  gboolean done;
-
-  done = vmsan_net_dns_keeper_stop (self->resolvers, id, error);
-  done = remove_from_host (self, slot, done ? error : NULL) && done;
-  return vmsan_net_namespace_delete (&self->setup, names, &slot, 1, done ? error : NULL) && done;
-}
 
 static GArray *
 find_resolvers (VmsanNetManager *self, GError **error)
@@ -391,45 +465,44 @@ set_up (VmsanNetManager *self, const VmsanNetMachine *machine, GError **error)
     return FALSE;
   firewall.namespace_fd = namespace_fd = vmsan_net_namespace_open (&self->setup, name, error);
   return namespace_fd >= 0 && vmsan_net_firewall_prepare (&firewall, error) &&
-         vmsan_net_firewall_apply (&firewall, machine->policy, NULL, error) &&
-         vmsan_net_namespace_shape (namespace_fd, machine->policy->bandwidth_mbit, error) &&
+         vmsan_net_firewall_fill (&firewall, machine->policy, error) &&
+         (machine->policy->bandwidth_mbit == 0 ||
+          vmsan_net_namespace_shape (namespace_fd, machine->policy->bandwidth_mbit, error)) &&
          vmsan_net_dns_keeper_start (self->resolvers, machine, namespace_fd, error) &&
          note_in_force (machine, machine->policy, error) &&
          add_to_host (self, machine, resolvers, error);
 }
 
 static void
-set_up_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+set_up_in_thread (GTask *worker, gpointer source, gpointer data, GCancellable *cancellable)
 {
-  VmsanNetMachine *machine = data;
+  GTask *task = data;
+  const VmsanNetMachine *machine = g_task_get_task_data (task);
   GError *error = NULL;
-  g_autoptr (GError) undo_error = NULL;
 
   if (set_up (source, machine, &error))
+    g_task_return_boolean (task, TRUE);
+  else
     {
-      g_task_return_boolean (task, TRUE);
-      return;
+      g_prefix_error (&error, "Setting up the network of machine %s: ", machine->id);
+      take_down (source, task, error);
     }
-  g_prefix_error (&error, "Setting up the network of machine %s: ", machine->id);
-  if (!take_down (source, machine->id, machine->slot, &undo_error))
-    g_warning ("%s", undo_error->message);
-  g_task_return_error (task, error);
+  g_task_return_boolean (worker, TRUE);
 }
 
 void
 vmsan_net_manager_set_up_async (VmsanNetManager *self,
                                 const VmsanNetMachine *machine,
-                                GCancellable *cancellable,
                                 GAsyncReadyCallback callback,
                                 gpointer user_data)
 {
-  run (self, machine, set_up_in_thread, cancellable, callback, user_data);
+  begin (self, machine, set_up_in_thread, callback, user_data);
 }
 
 gboolean
 vmsan_net_manager_set_up_finish (VmsanNetManager *self, GAsyncResult *result, GError **error)
 {
-  return g_task_propagate_boolean (G_TASK (result), error);
+  return finish (result, error);
 }
 
 gboolean
@@ -448,18 +521,10 @@ vmsan_net_manager_open (
 /* ---- Taking down --------------------------------------------------------------------------- */
 
 static void
-take_down_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+take_down_in_thread (GTask *worker, gpointer source, gpointer data, GCancellable *cancellable)
 {
-  VmsanNetMachine *machine = data;
-  GError *error = NULL;
-
-  if (take_down (source, machine->id, machine->slot, &error))
-    {
-      g_task_return_boolean (task, TRUE);
-      return;
-    }
-  g_prefix_error (&error, "Taking down the network of machine %s: ", machine->id);
-  g_task_return_error (task, error);
+  take_down (source, data, NULL);
+  g_task_return_boolean (worker, TRUE);
 }
 
 void
@@ -471,13 +536,13 @@ vmsan_net_manager_take_down_async (VmsanNetManager *self,
 {
   const VmsanNetMachine machine = { .id = (char *) id, .slot = slot, .runtime_dir_fd = -1 };
 
-  run (self, &machine, take_down_in_thread, NULL, callback, user_data);
+  begin (self, &machine, take_down_in_thread, callback, user_data);
 }
 
 gboolean
 vmsan_net_manager_take_down_finish (VmsanNetManager *self, GAsyncResult *result, GError **error)
 {
-  return g_task_propagate_boolean (G_TASK (result), error);
+  return finish (result, error);
 }
 
 /* ---- Changing the policy ------------------------------------------------------------------- */
@@ -560,7 +625,7 @@ vmsan_net_manager_set_policy_async (VmsanNetManager *self,
                                     GAsyncReadyCallback callback,
                                     gpointer user_data)
 {
-  run (self, machine, set_policy_in_thread, NULL, callback, user_data);
+  run (self, machine, set_policy_in_thread, callback, user_data);
 }
 
 gboolean

@@ -51,7 +51,6 @@ vmsan_net_manager_check (VmsanNetManager *self, const VmsanNetPolicy *policy, GE
  * nothing is left. */
 void vmsan_net_manager_set_up_async (VmsanNetManager *self,
                                      const VmsanNetMachine *machine,
-                                     GCancellable *cancellable,
                                      GAsyncReadyCallback callback,
                                      gpointer user_data);
 gboolean
@@ -61,7 +60,8 @@ vmsan_net_manager_set_up_finish (VmsanNetManager *self, GAsyncResult *result, GE
 gboolean vmsan_net_manager_open (
     VmsanNetManager *self, const char *id, int *namespace_fd, int *tap_fd, GError **error);
 
-/* Takes down; what is gone, half made or never was is fine. */
+/* Takes down; what is gone, half made or never was is fine. Completes when nothing is left; several
+ * that are taken down at once share what that costs. */
 void vmsan_net_manager_take_down_async (VmsanNetManager *self,
                                         const char *id,
                                         guint slot,

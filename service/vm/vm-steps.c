@@ -244,8 +244,8 @@ apply_network (VmsanVm *vm, GTask *task)
       g_task_return_error (task, error);
       return;
     }
-  vmsan_net_manager_set_up_async (context->networks, machine, g_task_get_cancellable (task),
-                                  on_network_set_up, g_object_ref (task));
+  vmsan_net_manager_set_up_async (context->networks, machine, on_network_set_up,
+                                  g_object_ref (task));
 }
 
 static void
