@@ -107,7 +107,8 @@ on_judged (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (VmsanDoctor) self = g_object_ref (examination->doctor);
 
   for (guint i = 0; i < examination->slots->len; i++)
-    vmsan_vm_manager_release_slot (self->manager, g_array_index (examination->slots, guint, i));
+    vmsan_net_manager_release_slot (examination->scope.networks,
+                                    g_array_index (examination->slots, guint, i));
   for (guint i = 0; i < examination->asking->len; i++)
     g_task_return_pointer (g_ptr_array_index (examination->asking, i),
                            g_ptr_array_ref (examination->findings),

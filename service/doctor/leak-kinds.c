@@ -7,6 +7,7 @@
 
 #include "net/net-machine.h"
 #include "net/net-namespace.h"
+#include "net/net-prepared.h"
 #include "vm/vm-rules.h"
 
 #define MAX_LISTED 65536
@@ -129,10 +130,37 @@ destroy_state (const VmsanDoctorScope *scope, const char *name, GError **error)
 
 /* ---- Namespaces and links ------------------------------------------------------------------ */
 
+/* All whose name begins with @prefix; NULL: with none of those of networks without a machine. */
+static GStrv
+list_namespaces_with (const VmsanDoctorScope *scope, const char *prefix, GError **error)
+{
+  g_auto (GStrv) names = vmsan_net_manager_list (scope->networks, NULL, error);
+  g_autoptr (GStrvBuilder) found = g_strv_builder_new ();
+
+  for (guint i = 0; names != NULL && names[i] != NULL; i++)
+    if (prefix != NULL ? g_str_has_prefix (names[i], prefix)
+                       : !g_str_has_prefix (names[i], VMSAN_NET_PREPARED_PREFIX) &&
+                             !g_str_has_prefix (names[i], VMSAN_NET_MAKING_PREFIX))
+      g_strv_builder_add (found, names[i]);
+  return names != NULL ? g_strv_builder_end (found) : NULL;
+}
+
 static GStrv
 list_namespaces (const VmsanDoctorScope *scope, GError **error)
 {
-  return vmsan_net_manager_list (scope->networks, NULL, error);
+  return list_namespaces_with (scope, NULL, error);
+}
+
+static GStrv
+list_prepared (const VmsanDoctorScope *scope, GError **error)
+{
+  return list_namespaces_with (scope, VMSAN_NET_PREPARED_PREFIX, error);
+}
+
+static GStrv
+list_making (const VmsanDoctorScope *scope, GError **error)
+{
+  return list_namespaces_with (scope, VMSAN_NET_MAKING_PREFIX, error);
 }
 
 static char *
@@ -248,6 +276,10 @@ const VmsanLeakKind vmsan_leak_kinds[] = {
   { "leak-cgroup", VMSAN_LEAK_BY_ID, "", list_cgroups, describe_cgroup, destroy_cgroup },
   { "leak-namespace", VMSAN_LEAK_BY_ID, VMSAN_NET_NAMESPACE_PREFIX, list_namespaces,
     describe_namespace, destroy_namespace },
+  { "leak-namespace", VMSAN_LEAK_BY_SLOT, VMSAN_NET_PREPARED_PREFIX, list_prepared,
+    describe_namespace, destroy_namespace },
+  { "leak-namespace", VMSAN_LEAK_BY_SLOT, VMSAN_NET_MAKING_PREFIX, list_making, describe_namespace,
+    destroy_namespace },
   { "leak-link", VMSAN_LEAK_BY_SLOT, LINK_PREFIX, list_links, describe_link, destroy_link },
   { "leak-element", VMSAN_LEAK_NOBODYS, "", list_elements, describe_element, destroy_strays },
   { "leak-table", VMSAN_LEAK_NOBODYS, "", list_table, describe_table, destroy_strays },

@@ -55,7 +55,11 @@ reserve (VmsanVmManager *manager, const char *number, GArray *reserved)
 
   if (!g_ascii_string_to_unsigned (number, 10, 0, G_MAXUINT - 1, &slot, NULL))
     return FALSE;
-  if (!vmsan_vm_manager_reserve_slot (manager, slot))
+  /* A namespace and a link may have the same. */
+  for (guint i = 0; i < reserved->len; i++)
+    if (g_array_index (reserved, guint, i) == slot)
+      return TRUE;
+  if (!vmsan_net_manager_claim_slot (vmsan_vm_manager_get_networks (manager), slot))
     return FALSE;
   g_array_append_vals (reserved, &(guint){ slot }, 1);
   return TRUE;

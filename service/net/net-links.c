@@ -19,6 +19,10 @@
 #define TUN_DEVICE  "/dev/net/tun"
 #define LINK_PREFIX "vmsan"
 
+/* Reserved for documentation (RFC 5737, RFC 3849), so on no network that is anywhere near. */
+#define OUTSIDE4 "192.0.2.1"
+#define OUTSIDE6 "2001:db8::1"
+
 char *
 vmsan_net_host_link_name (guint slot)
 {
@@ -377,6 +381,63 @@ vmsan_net_links_configure_host (
   return vmsan_netlink_add_address (host, link.ifindex, addresses.host6, VMSAN_NET_SLOT_PREFIX6,
                                     error) &&
          vmsan_netlink_add_neighbour (host, link.ifindex, addresses.own6, macs.own, error);
+}
+
+/* ---- Checking ------------------------------------------------------------------------------ */
+
+static gboolean
+check_up (VmsanNetlink *netlink, const char *name, guint mtu, VmsanNetLink *link, GError **error)
+{
+  if (!vmsan_netlink_get_link (netlink, name, 0, link, error))
+    return FALSE;
+  if (link->is_up && link->mtu == mtu)
+    return TRUE;
+  g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_FAILED, "Link “%s” is %s with an MTU of %u", name,
+               link->is_up ? "up" : "down", link->mtu);
+  return FALSE;
+}
+
+static gboolean
+check_route (VmsanNetlink *netlink, const char *address, const VmsanNetLink *link, GError **error)
+{
+  VmsanNetRoute route;
+
+  if (*address == '\0' ||
+      (vmsan_netlink_look_up_route (netlink, address, &route) && route.ifindex == link->ifindex))
+    return TRUE;
+  g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_FAILED, "Nothing goes to %s by link “%s”", address,
+               link->name);
+  return FALSE;
+}
+
+gboolean
+vmsan_net_links_check (VmsanNetlink *host,
+                       VmsanNetlink *inside,
+                       const VmsanNetPools *pools,
+                       guint slot,
+                       guint mtu,
+                       GError **error)
+{
+  g_autofree char *name = vmsan_net_host_link_name (slot);
+  VmsanNetSlotAddresses addresses;
+  VmsanNetLink link, up, tap;
+
+  vmsan_net_pools_get_addresses (pools, slot, &addresses);
+  if (!check_up (host, name, mtu, &link, error) ||
+      !check_up (inside, VMSAN_NET_UPLINK_NAME, mtu, &up, error) ||
+      !check_up (inside, VMSAN_NET_TAP_NAME, mtu, &tap, error))
+    return FALSE;
+  if (!is_ours (&link))
+    {
+      g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_EXISTS, "Link “%s” is not vmsan's", name);
+      return FALSE;
+    }
+  return check_route (host, addresses.own4, &link, error) &&
+         check_route (host, addresses.own6, &link, error) &&
+         check_route (inside, OUTSIDE4, &up, error) &&
+         check_route (inside, pools->has_pool6 ? OUTSIDE6 : "", &up, error) &&
+         check_route (inside, VMSAN_NET_GUEST4, &tap, error) &&
+         check_route (inside, pools->has_pool6 ? VMSAN_NET_GUEST6 : "", &tap, error);
 }
 
 /* ---- Deleting and listing ------------------------------------------------------------------ */

@@ -46,6 +46,15 @@ gboolean vmsan_net_links_configure_inside (
 gboolean vmsan_net_links_configure_host (
     VmsanNetlink *host, int host_conf6, const VmsanNetPools *pools, guint slot, GError **error);
 
+/* Whether the links of @slot are up and lead to each other and on, as they do when they have been
+ * configured with @mtu; the error says what does not. */
+gboolean vmsan_net_links_check (VmsanNetlink *host,
+                                VmsanNetlink *inside,
+                                const VmsanNetPools *pools,
+                                guint slot,
+                                guint mtu,
+                                GError **error);
+
 /* Deletes the pairs of @slots, all at once; what is gone or not ours is passed over. */
 gboolean vmsan_net_links_delete (VmsanNetlink *host, const guint *slots, guint n, GError **error);
 

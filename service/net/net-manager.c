@@ -15,6 +15,7 @@
 #include "net/net-resolvers.h"
 #include "net/net-ruleset.h"
 #include "net/net-uplink.h"
+#include "net/net-warm-pool.h"
 #include "sys/error.h"
 #include "sys/fd.h"
 #include "sys/source.h"
@@ -39,6 +40,8 @@ struct _VmsanNetManager
 
   VmsanNetDnsKeeper *resolvers;
   VmsanNetReaper *reaper;
+  VmsanNetSlots *slots;
+  VmsanNetWarmPool *warm_pool;
 
   GMutex host_lock;    /* of the host's table and settings, and of the next */
   GHashTable *members; /* slot + 1 → VmsanNetPolicy, of machines that are set up */
@@ -62,8 +65,10 @@ vmsan_net_manager_finalize (GObject *object)
 
   vmsan_source_clear (&self->ruleset_changed);
   vmsan_source_clear (&self->look_soon);
-  if (self->reaper != NULL)
-    vmsan_net_reaper_free (self->reaper, REAP_DEADLINE_MS);
+  vmsan_net_warm_pool_stop (self->warm_pool);
+  vmsan_net_warm_pool_free (self->warm_pool);
+  vmsan_net_reaper_free (self->reaper);
+  vmsan_net_slots_free (self->slots);
   vmsan_fd_close (&self->ruleset_fd);
   vmsan_fd_close (&self->state_fd);
   g_hash_table_unref (self->members);
@@ -108,6 +113,9 @@ vmsan_net_manager_new (const VmsanNetConfig *config)
   self->dnsmasq = g_strdup (config->dnsmasq);
   self->resolvers = vmsan_net_dns_keeper_new (&self->setup, config->resolver, config->dnsmasq);
   self->reaper = vmsan_net_reaper_new (&self->setup);
+  self->slots = vmsan_net_slots_new (vmsan_net_pools_get_n_slots (&self->pools));
+  self->warm_pool =
+      vmsan_net_warm_pool_new (&self->setup, self->slots, self->reaper, config->n_prepared);
   return self;
 }
 
@@ -115,6 +123,35 @@ const VmsanNetPools *
 vmsan_net_manager_get_pools (VmsanNetManager *self)
 {
   return &self->pools;
+}
+
+/* ---- Slots --------------------------------------------------------------------------------- */
+
+guint
+vmsan_net_manager_take_slot (VmsanNetManager *self, gboolean soon)
+{
+  guint slot = VMSAN_NET_NO_SLOT;
+
+  if (soon)
+    slot = vmsan_net_warm_pool_reserve (self->warm_pool);
+  if (slot == VMSAN_NET_NO_SLOT)
+    slot = vmsan_net_slots_take (self->slots, 0);
+  /* The last ones may be those of prepared networks. */
+  if (slot == VMSAN_NET_NO_SLOT)
+    slot = vmsan_net_warm_pool_reserve (self->warm_pool);
+  return slot;
+}
+
+gboolean
+vmsan_net_manager_claim_slot (VmsanNetManager *self, guint slot)
+{
+  return vmsan_net_slots_claim (self->slots, slot);
+}
+
+void
+vmsan_net_manager_release_slot (VmsanNetManager *self, guint slot)
+{
+  vmsan_net_warm_pool_give_back (self->warm_pool, slot);
 }
 
 /* ---- Threads ------------------------------------------------------------------------------- */
@@ -429,6 +466,12 @@ take_down (VmsanNetManager *self, GTask *task, GError *cause)
 
   removal->task = g_object_ref (task);
   removal->cause = cause;
+  if (vmsan_net_warm_pool_holds (self->warm_pool, machine->slot))
+    {
+      /* It never came to use its network, which others can have now. */
+      on_reaped (NULL, removal);
+      return;
+    }
   done = vmsan_net_dns_keeper_stop (self->resolvers, machine->id, &removal->failure);
   remove_from_host (self, machine->slot, done ? &removal->failure : NULL);
   vmsan_net_reaper_add (self->reaper, name, machine->slot, on_reaped, removal);
@@ -447,11 +490,29 @@ find_resolvers (VmsanNetManager *self, GError **error)
   return resolvers;
 }
 
+/* A namespace with the machine's name and a firewall that lets nothing pass; opened, or -1. */
+static int
+obtain_namespace (VmsanNetManager *self, const VmsanNetMachine *machine, GError **error)
+{
+  g_autofree char *name = vmsan_net_machine_name_namespace (machine->id);
+  vmsan_autofd int namespace_fd = vmsan_net_warm_pool_take (self->warm_pool, machine->slot, name);
+  VmsanNetFirewall firewall = { .pools = &self->pools, .slot = machine->slot };
+
+  if (namespace_fd >= 0)
+    return g_steal_fd (&namespace_fd);
+  if (!vmsan_net_namespace_create (&self->setup, name, machine->slot, error))
+    return -1;
+  firewall.namespace_fd = namespace_fd = vmsan_net_namespace_open (&self->setup, name, error);
+  if (namespace_fd < 0 || !vmsan_net_firewall_prepare (&firewall, error))
+    return -1;
+  return g_steal_fd (&namespace_fd);
+}
+
 /* The rules are there before anything can pass, and the host lets it pass last. */
 static gboolean
 set_up (VmsanNetManager *self, const VmsanNetMachine *machine, GError **error)
 {
-  g_autofree char *name = vmsan_net_machine_name_namespace (machine->id);
+  const guint rate_mbit = machine->policy->bandwidth_mbit;
   g_autoptr (GArray) resolvers = find_resolvers (self, error);
   vmsan_autofd int namespace_fd = -1;
   VmsanNetFirewall firewall = {
@@ -461,13 +522,11 @@ set_up (VmsanNetManager *self, const VmsanNetMachine *machine, GError **error)
     .resolver_uid = machine->uid,
   };
 
-  if (resolvers == NULL || !vmsan_net_namespace_create (&self->setup, name, machine->slot, error))
+  if (resolvers == NULL)
     return FALSE;
-  firewall.namespace_fd = namespace_fd = vmsan_net_namespace_open (&self->setup, name, error);
-  return namespace_fd >= 0 && vmsan_net_firewall_prepare (&firewall, error) &&
-         vmsan_net_firewall_fill (&firewall, machine->policy, error) &&
-         (machine->policy->bandwidth_mbit == 0 ||
-          vmsan_net_namespace_shape (namespace_fd, machine->policy->bandwidth_mbit, error)) &&
+  firewall.namespace_fd = namespace_fd = obtain_namespace (self, machine, error);
+  return namespace_fd >= 0 && vmsan_net_firewall_fill (&firewall, machine->policy, error) &&
+         (rate_mbit == 0 || vmsan_net_namespace_shape (namespace_fd, rate_mbit, error)) &&
          vmsan_net_dns_keeper_start (self->resolvers, machine, namespace_fd, error) &&
          note_in_force (machine, machine->policy, error) &&
          add_to_host (self, machine, resolvers, error);
@@ -845,10 +904,13 @@ start_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *canc
   for (guint i = 0; i < machines->len; i++)
     adopt (self, g_ptr_array_index (machines, i));
   locker = g_mutex_locker_new (&self->host_lock);
-  if (clear_leftovers (self, machines, &error) && make_host_table (self, machines, &error))
-    g_task_return_boolean (task, TRUE);
-  else
-    g_task_return_error (task, error);
+  if (!clear_leftovers (self, machines, &error) || !make_host_table (self, machines, &error))
+    {
+      g_task_return_error (task, error);
+      return;
+    }
+  vmsan_net_warm_pool_start (self->warm_pool);
+  g_task_return_boolean (task, TRUE);
 }
 
 void
@@ -870,6 +932,36 @@ gboolean
 vmsan_net_manager_start_finish (VmsanNetManager *self, GAsyncResult *result, GError **error)
 {
   return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/* ---- The service's end --------------------------------------------------------------------- */
+
+static void
+stop_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+  VmsanNetManager *self = source;
+
+  vmsan_net_warm_pool_stop (self->warm_pool);
+  if (!vmsan_net_reaper_drain (self->reaper, REAP_DEADLINE_MS))
+    g_warning ("Networks of machines are still being deleted; the service's next start goes on "
+               "with it");
+  g_task_return_boolean (task, TRUE);
+}
+
+void
+vmsan_net_manager_stop_async (VmsanNetManager *self,
+                              GAsyncReadyCallback callback,
+                              gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
+
+  g_task_run_in_thread (task, stop_in_thread);
+}
+
+void
+vmsan_net_manager_stop_finish (VmsanNetManager *self, GAsyncResult *result)
+{
+  g_task_propagate_boolean (G_TASK (result), NULL);
 }
 
 /* ---- What can be known before -------------------------------------------------------------- */

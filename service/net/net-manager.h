@@ -6,6 +6,7 @@
 #pragma once
 
 #include "net/net-machine.h"
+#include "net/net-slots.h"
 
 #include <gio/gio.h>
 
@@ -17,12 +18,24 @@ typedef struct
   VmsanNetPools pools;
   const char *resolver; /* "" for the host's own */
   const char *dnsmasq;  /* "" to look for it */
+  guint n_prepared;     /* networks that wait for machines */
   int state_fd;         /* a directory that lasts until the host restarts; (transfer full) */
 } VmsanNetConfig;
 
 VmsanNetManager *vmsan_net_manager_new (const VmsanNetConfig *config);
 
 const VmsanNetPools *vmsan_net_manager_get_pools (VmsanNetManager *self);
+
+/* A slot for a new machine, VMSAN_NET_NO_SLOT when all are used. @soon: its network will be set up
+ * at once, so it may have that of a network that was prepared. */
+guint vmsan_net_manager_take_slot (VmsanNetManager *self, gboolean soon);
+
+/* A certain slot: of a machine on record, before the start, or to keep it from everybody. FALSE
+ * when somebody has it. */
+gboolean vmsan_net_manager_claim_slot (VmsanNetManager *self, guint slot);
+
+/* When its machine is gone, and its network with it. */
+void vmsan_net_manager_release_slot (VmsanNetManager *self, guint slot);
 
 /* Takes over the networks of machines that run already, puts their policies in force where a change
  * was cut off, makes the host's table, and deletes namespaces and links of nobody. @machines:
@@ -41,6 +54,13 @@ GStrv vmsan_net_manager_get_conflicts (VmsanNetManager *self);
 
 /* Looks at the host's rules at once, where others would be heard of a moment later. */
 void vmsan_net_manager_look (VmsanNetManager *self);
+
+/* Prepares no more networks, and completes when those are gone that nobody uses, or after some
+ * seconds. Machines run on. */
+void vmsan_net_manager_stop_async (VmsanNetManager *self,
+                                   GAsyncReadyCallback callback,
+                                   gpointer user_data);
+void vmsan_net_manager_stop_finish (VmsanNetManager *self, GAsyncResult *result);
 
 /* Refuses what can be known before: no nftables, no dnsmasq where names are listed, a host port
  * that another machine or a listener on the host has. EXISTS, UNAVAILABLE. */

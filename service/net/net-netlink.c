@@ -108,6 +108,7 @@ describe (RtnlLink *link, VmsanNetLink *description)
   description->group = rtnl_link_get_group (link);
   description->mtu = rtnl_link_get_mtu (link);
   description->is_veth = g_strcmp0 (type, "veth") == 0;
+  description->is_up = (rtnl_link_get_flags (link) & IFF_UP) != 0;
 }
 
 gboolean

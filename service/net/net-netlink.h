@@ -33,6 +33,7 @@ typedef struct
   guint group;
   guint mtu;
   gboolean is_veth;
+  gboolean is_up;
 } VmsanNetLink;
 
 /* By name, or by index where @name is NULL; NOT_FOUND. */

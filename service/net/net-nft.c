@@ -8,7 +8,14 @@
 #include "net/net-inside.h"
 #include "sys/error.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <netlink/socket.h>
 #include <nftables/libnftables.h>
 #include <string.h>
 
@@ -161,4 +168,66 @@ vmsan_net_nft_list (int namespace_fd, const char *command, const char *what, GEr
     g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_FAILED, "%s failed: nftables' answer: %s", what,
                  local_error != NULL ? local_error->message : "empty");
   return root;
+}
+
+/* ---- Generation ---------------------------------------------------------------------------- */
+
+typedef struct
+{
+  struct nl_sock *socket;
+  guint32 *generation;
+  gboolean found;
+} GenerationQuery;
+
+static int
+read_generation (struct nl_msg *message, void *data)
+{
+  GenerationQuery *query = data;
+  struct nlattr *attributes[NFTA_GEN_MAX + 1];
+
+  if (nlmsg_parse (nlmsg_hdr (message), sizeof (struct nfgenmsg), attributes, NFTA_GEN_MAX, NULL) >=
+          0 &&
+      attributes[NFTA_GEN_ID] != NULL && nla_len (attributes[NFTA_GEN_ID]) == sizeof (guint32))
+    {
+      *query->generation = ntohl (nla_get_u32 (attributes[NFTA_GEN_ID]));
+      query->found = TRUE;
+    }
+  return NL_OK;
+}
+
+/* libnftables keeps to itself what it knows of this. */
+static gboolean
+query_generation (gpointer data, GError **error)
+{
+  const struct nfgenmsg header = { .nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0 };
+  struct nl_msg *message =
+      nlmsg_alloc_simple ((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN, NLM_F_ACK);
+  GenerationQuery *query = data;
+  int code;
+
+  if (message == NULL || nlmsg_append (message, (void *) &header, sizeof header, NLMSG_ALIGNTO) < 0)
+    g_error ("Out of memory");
+  query->socket = nl_socket_alloc ();
+  nl_socket_modify_cb (query->socket, NL_CB_VALID, NL_CB_CUSTOM, read_generation, query);
+  code = nl_connect (query->socket, NETLINK_NETFILTER);
+  if (code >= 0)
+    code = nl_send_sync (query->socket, g_steal_pointer (&message));
+  if (code >= 0 && query->found)
+    return TRUE;
+  g_clear_pointer (&message, nlmsg_free);
+  g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_FAILED,
+               "Asking whether nftables' rules have changed failed: %s",
+               code < 0 ? nl_geterror (code) : "no answer");
+  return FALSE;
+}
+
+gboolean
+vmsan_net_nft_get_generation (int namespace_fd, guint32 *generation, GError **error)
+{
+  GenerationQuery query = { .generation = generation };
+  gboolean done = vmsan_net_inside_run (namespace_fd, query_generation, &query, error);
+
+  if (query.socket != NULL)
+    vmsan_net_close_later (query.socket, (GDestroyNotify) nl_socket_free);
+  return done;
 }

@@ -17,3 +17,6 @@ vmsan_net_nft_run (int namespace_fd, const char *commands, const char *what, GEr
 /* The same for a list command; its answer as JSON. (transfer full) */
 JsonNode *
 vmsan_net_nft_list (int namespace_fd, const char *command, const char *what, GError **error);
+
+/* A number that is another after every change to the rules of @namespace_fd, by whomever. */
+gboolean vmsan_net_nft_get_generation (int namespace_fd, guint32 *generation, GError **error);

@@ -17,12 +17,11 @@ typedef struct
 struct _VmsanNetReaper
 {
   VmsanNetSetup setup;
-  GThread *thread;
   GMutex lock;
   GCond changed;
   GPtrArray *waiting; /* Entry */
+  gboolean busy;      /* with those that waited before */
   gboolean stopping;
-  gboolean ended; /* the thread has */
 };
 
 static void
@@ -86,16 +85,15 @@ wait_for_batch (VmsanNetReaper *self)
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
   GPtrArray *batch;
 
+  self->busy = FALSE;
+  g_cond_broadcast (&self->changed);
   while (self->waiting->len == 0 && !self->stopping)
     g_cond_wait (&self->changed, &self->lock);
   if (self->waiting->len == 0)
-    {
-      self->ended = TRUE;
-      g_cond_broadcast (&self->changed);
-      return NULL;
-    }
+    return NULL;
   batch = self->waiting;
   self->waiting = g_ptr_array_new_with_free_func (entry_free);
+  self->busy = TRUE;
   return batch;
 }
 
@@ -126,7 +124,7 @@ vmsan_net_reaper_new (const VmsanNetSetup *setup)
   g_mutex_init (&self->lock);
   g_cond_init (&self->changed);
   self->waiting = g_ptr_array_new_with_free_func (entry_free);
-  self->thread = g_thread_new ("vmsan-reaper", reaper_thread, g_atomic_rc_box_acquire (self));
+  g_thread_unref (g_thread_new ("vmsan-reaper", reaper_thread, g_atomic_rc_box_acquire (self)));
   return self;
 }
 
@@ -142,27 +140,24 @@ vmsan_net_reaper_add (
   g_cond_broadcast (&self->changed);
 }
 
-void
-vmsan_net_reaper_free (VmsanNetReaper *self, guint deadline_ms)
+gboolean
+vmsan_net_reaper_drain (VmsanNetReaper *self, guint deadline_ms)
 {
-  gint64 deadline = g_get_monotonic_time () + deadline_ms * G_GINT64_CONSTANT (1000);
-  GThread *thread = self->thread;
-  gboolean ended;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  gint64 deadline = g_get_monotonic_time () + deadline_ms * G_TIME_SPAN_MILLISECOND;
 
+  while (self->waiting->len > 0 || self->busy)
+    if (!g_cond_wait_until (&self->changed, &self->lock, deadline))
+      return FALSE;
+  return TRUE;
+}
+
+void
+vmsan_net_reaper_free (VmsanNetReaper *self)
+{
   g_mutex_lock (&self->lock);
   self->stopping = TRUE;
   g_cond_broadcast (&self->changed);
-  while (!self->ended && g_cond_wait_until (&self->changed, &self->lock, deadline))
-    ;
-  ended = self->ended;
   g_mutex_unlock (&self->lock);
-  if (ended)
-    g_thread_join (thread);
-  else
-    {
-      g_warning ("Networks of machines are still being deleted; the next start of the service "
-                 "goes on with it");
-      g_thread_unref (thread);
-    }
   g_atomic_rc_box_release_full (self, reaper_clear);
 }

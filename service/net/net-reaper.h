@@ -21,6 +21,9 @@ typedef void (*VmsanNetReapedFunc) (const GError *error, gpointer data);
 void vmsan_net_reaper_add (
     VmsanNetReaper *self, const char *name, guint slot, VmsanNetReapedFunc reaped, gpointer data);
 
-/* Waits until all is deleted, but not for longer than @deadline_ms: names and links that are left
- * then show the service's next run what is to be deleted. Nothing may be added any more. */
-void vmsan_net_reaper_free (VmsanNetReaper *self, guint deadline_ms);
+/* Waits until nothing waits, but not for longer than @deadline_ms: then FALSE. Names and links that
+ * are left show the service's next run what is to be deleted. */
+gboolean vmsan_net_reaper_drain (VmsanNetReaper *self, guint deadline_ms);
+
+/* What waits is deleted all the same, for as long as the process lives. */
+void vmsan_net_reaper_free (VmsanNetReaper *self);

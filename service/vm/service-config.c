@@ -60,6 +60,7 @@ static const Key keys[] = {
   { "Cgroup", "Parent", KEY_PATH, MEMBER (cgroup_parent), "/vmsan", 0, 0, 0 },
   { "Network", "IPv4Pool", KEY_TEXT, MEMBER (ipv4_pool), "198.18.0.0/16", 0, 0, 0 },
   { "Network", "IPv6Pool", KEY_OPTIONAL, MEMBER (ipv6_pool), "", 0, 0, 0 },
+  { "Network", "Prepared", KEY_UINT, MEMBER (prepared_networks), NULL, 0, 64, 4 },
   { "Network", "Resolver", KEY_OPTIONAL, MEMBER (resolver), "", 0, 0, 0 },
   { "Network", "Dnsmasq", KEY_OPTIONAL, MEMBER (dnsmasq_binary), "", 0, 0, 0 },
   { "QEMU", "Binary", KEY_TEXT, MEMBER (qemu_binary), "qemu-system-x86_64", 0, 0, 0 },

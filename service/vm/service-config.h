@@ -36,7 +36,8 @@ typedef struct
   char *cgroup_parent;
 
   char *ipv4_pool;
-  char *ipv6_pool;      /* "" for none */
+  char *ipv6_pool; /* "" for none */
+  guint prepared_networks;
   char *resolver;       /* ADDRESS or ADDRESS#PORT; "" for the host's own */
   char *dnsmasq_binary; /* "" to look for it */
 

@@ -59,6 +59,8 @@ vm_removed (gpointer data, VmsanVm *vm)
 
   g_signal_handlers_disconnect_by_func (vm, on_vm_changed, self);
   vmsan_vm_table_remove (self->table, vm);
+  if (vm->record->slot != VMSAN_VM_NO_SLOT)
+    vmsan_net_manager_release_slot (self->context.networks, vm->record->slot);
   g_signal_emit (self, signals[SIGNAL_VM_REMOVED], 0, vm);
 }
 
@@ -123,6 +125,7 @@ open_networks (VmsanVmManager *self, GError **error)
   VmsanNetConfig config = {
     .resolver = self->config->resolver,
     .dnsmasq = self->config->dnsmasq_binary,
+    .n_prepared = self->config->prepared_networks,
   };
 
   if (!vmsan_net_pools_parse (self->config->ipv4_pool, self->config->ipv6_pool, &config.pools,
@@ -222,6 +225,8 @@ load_records (VmsanVmManager *self, GPtrArray *vms, GError **error)
       VmsanVmRecord *record = g_ptr_array_index (records, i);
       VmsanVm *vm = vmsan_vm_new (&self->context, vmsan_vm_record_copy (record));
 
+      if (record->slot != VMSAN_VM_NO_SLOT)
+        vmsan_net_manager_claim_slot (self->context.networks, record->slot);
       g_ptr_array_add (vms, vm);
       add_vm (self, vm);
     }
@@ -289,6 +294,15 @@ on_operation_ended (GObject *source, GAsyncResult *result, gpointer user_data)
   quiesce_next (user_data);
 }
 
+static void
+on_networks_stopped (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+
+  vmsan_net_manager_stop_finish (VMSAN_NET_MANAGER (source), result);
+  g_task_return_boolean (task, TRUE);
+}
+
 /* Waits for one operation after the other; none begins meanwhile but those that take away, which
  * end by themselves. Consumes @task. */
 static void
@@ -305,7 +319,8 @@ quiesce_next (GTask *task)
                            g_task_new (vm, NULL, on_operation_ended, g_steal_pointer (&owned)));
         return;
       }
-  g_task_return_boolean (task, TRUE);
+  vmsan_net_manager_stop_async (self->context.networks, on_networks_stopped,
+                                g_steal_pointer (&owned));
 }
 
 void
@@ -362,22 +377,21 @@ take_slot (VmsanVmManager *self,
            const VmsanVmRequest *request,
            GError **error)
 {
-  guint n_slots =
-      vmsan_net_pools_get_n_slots (vmsan_net_manager_get_pools (self->context.networks));
+  VmsanNetManager *networks = self->context.networks;
 
   vmsan_net_policy_unref (record->network);
   record->network = vmsan_net_policy_ref (request->network);
   if (!request->network->has_network)
     return TRUE;
-  if (!vmsan_net_manager_check (self->context.networks, request->network, error))
+  if (!vmsan_net_manager_check (networks, request->network, error))
     return FALSE;
-  record->slot = vmsan_vm_table_new_slot (self->table, n_slots);
+  record->slot = vmsan_net_manager_take_slot (networks, request->start);
   if (record->slot != VMSAN_VM_NO_SLOT)
     return TRUE;
   g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_LIMIT_EXCEEDED,
                "All %u addresses for machines are used: remove machines, create this one with "
                "“network” “none”, or enlarge IPv4Pool in the group [Network] of the configuration",
-               n_slots);
+               vmsan_net_pools_get_n_slots (vmsan_net_manager_get_pools (networks)));
   return FALSE;
 }
 
@@ -406,8 +420,6 @@ make_record (VmsanVmManager *self, const VmsanVmRequest *request, GError **error
     return NULL;
 
   record->uid = vmsan_vm_table_new_uid (self->table, self->config);
-  if (!take_slot (self, record, request, error))
-    return NULL;
   if (record->uid == 0)
     {
       g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_LIMIT_EXCEEDED,
@@ -416,6 +428,9 @@ make_record (VmsanVmManager *self, const VmsanVmRequest *request, GError **error
                    self->config->uid_count);
       return NULL;
     }
+  /* Last, as nobody would give it back. */
+  if (!take_slot (self, record, request, error))
+    return NULL;
   g_free (record->id);
   record->id = vmsan_vm_table_new_id (self->table);
   vmsan_vm_record_set_text (&record->name, request->name != NULL ? request->name : record->id);
@@ -541,18 +556,6 @@ VmsanManagedRoot *
 vmsan_vm_manager_get_runtime_root (VmsanVmManager *self)
 {
   return self->context.runtime_root;
-}
-
-gboolean
-vmsan_vm_manager_reserve_slot (VmsanVmManager *self, guint slot)
-{
-  return vmsan_vm_table_reserve_slot (self->table, slot);
-}
-
-void
-vmsan_vm_manager_release_slot (VmsanVmManager *self, guint slot)
-{
-  vmsan_vm_table_release_slot (self->table, slot);
 }
 
 VmsanNetManager *

@@ -76,11 +76,6 @@ VmsanNetManager *vmsan_vm_manager_get_networks (VmsanVmManager *self);      /* (
 VmsanContentStore *vmsan_vm_manager_get_images (VmsanVmManager *self);      /* (transfer none) */
 VmsanContentStore *vmsan_vm_manager_get_kernels (VmsanVmManager *self);     /* (transfer none) */
 
-/* Keeps a slot for networks from new machines until it is released; FALSE when a machine has it, or
- * somebody else keeps it. */
-gboolean vmsan_vm_manager_reserve_slot (VmsanVmManager *self, guint slot);
-void vmsan_vm_manager_release_slot (VmsanVmManager *self, guint slot);
-
 /* Refuses with IN_USE while a machine is made from this image or boots this kernel. */
 gboolean vmsan_vm_manager_remove_image (VmsanVmManager *self, const char *id, GError **error);
 gboolean vmsan_vm_manager_remove_kernel (VmsanVmManager *self, const char *id, GError **error);

@@ -10,6 +10,7 @@
 
 #include "vm/vm-rules.h"
 #include "net/net-policy.h"
+#include "net/net-slots.h"
 #include "vm/vm-state.h"
 
 #include <gio/gio.h>
@@ -19,7 +20,7 @@
 #define VMSAN_VM_RECORD_MAX_BYTES (256 * 1024)
 #define VMSAN_VM_TOKEN_SIZE       32
 #define VMSAN_VM_MAX_STEPS        16
-#define VMSAN_VM_NO_SLOT          G_MAXUINT32
+#define VMSAN_VM_NO_SLOT          VMSAN_NET_NO_SLOT
 
 typedef struct
 {

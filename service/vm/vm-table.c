@@ -21,13 +21,11 @@ typedef struct
 
 struct _VmsanVmTable
 {
-  GTree *by_id;           /* id → VmsanVm; owns the reference */
-  GHashTable *by_name;    /* name → GPtrArray of VmsanVm, of several owners */
-  GHashTable *by_owner;   /* owner → Usage */
-  GHashTable *used_uids;  /* set */
-  guint next_uid;         /* offset in the range, modulo its size */
-  GHashTable *used_slots; /* set of slot + 1, as no pointer is 0 */
-  guint next_slot;        /* modulo their number */
+  GTree *by_id;          /* id → VmsanVm; owns the reference */
+  GHashTable *by_name;   /* name → GPtrArray of VmsanVm, of several owners */
+  GHashTable *by_owner;  /* owner → Usage */
+  GHashTable *used_uids; /* set */
+  guint next_uid;        /* offset in the range, modulo its size */
 };
 
 static int
@@ -46,7 +44,6 @@ vmsan_vm_table_new (void)
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_ptr_array_unref);
   self->by_owner = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   self->used_uids = g_hash_table_new (NULL, NULL);
-  self->used_slots = g_hash_table_new (NULL, NULL);
   /* Not from the start: a restart of the service would soon give out what was just in use. */
   self->next_uid = g_random_int () >> 1;
   return self;
@@ -58,7 +55,6 @@ vmsan_vm_table_free (VmsanVmTable *self)
   g_hash_table_unref (self->by_name);
   g_hash_table_unref (self->by_owner);
   g_hash_table_unref (self->used_uids);
-  g_hash_table_unref (self->used_slots);
   g_tree_unref (self->by_id);
   g_free (self);
 }
@@ -91,8 +87,6 @@ vmsan_vm_table_add (VmsanVmTable *self, VmsanVm *vm)
   g_ptr_array_add (named, vm);
   g_tree_insert (self->by_id, g_strdup (record->id), g_object_ref (vm));
   g_hash_table_add (self->used_uids, GUINT_TO_POINTER (record->uid));
-  if (record->slot != VMSAN_VM_NO_SLOT)
-    g_hash_table_add (self->used_slots, GUINT_TO_POINTER (record->slot + 1));
   usage->vms++;
   usage->vcpus += record->vcpus;
   usage->memory_mib += record->memory_mib;
@@ -118,8 +112,6 @@ vmsan_vm_table_remove (VmsanVmTable *self, VmsanVm *vm)
   if (named->len == 0)
     g_hash_table_remove (self->by_name, record->name);
   g_hash_table_remove (self->used_uids, GUINT_TO_POINTER (record->uid));
-  if (record->slot != VMSAN_VM_NO_SLOT)
-    g_hash_table_remove (self->used_slots, GUINT_TO_POINTER (record->slot + 1));
   g_tree_remove (self->by_id, record->id);
 }
 
@@ -320,29 +312,4 @@ vmsan_vm_table_new_uid (VmsanVmTable *self, const VmsanConfig *config)
         return uid;
     }
   return 0;
-}
-
-guint
-vmsan_vm_table_new_slot (VmsanVmTable *self, guint n_slots)
-{
-  for (guint tries = 0; tries < n_slots; tries++)
-    {
-      guint slot = self->next_slot++ % n_slots;
-
-      if (!g_hash_table_contains (self->used_slots, GUINT_TO_POINTER (slot + 1)))
-        return slot;
-    }
-  return VMSAN_VM_NO_SLOT;
-}
-
-gboolean
-vmsan_vm_table_reserve_slot (VmsanVmTable *self, guint slot)
-{
-  return g_hash_table_add (self->used_slots, GUINT_TO_POINTER (slot + 1));
-}
-
-void
-vmsan_vm_table_release_slot (VmsanVmTable *self, guint slot)
-{
-  g_hash_table_remove (self->used_slots, GUINT_TO_POINTER (slot + 1));
 }

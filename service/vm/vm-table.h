@@ -44,10 +44,3 @@ char *vmsan_vm_table_new_id (VmsanVmTable *self);
 /* A uid for a new machine's monitor, not used soon again after its machine is gone; 0 when none is
  * left. */
 uid_t vmsan_vm_table_new_uid (VmsanVmTable *self, const VmsanConfig *config);
-
-/* A slot for a new machine's network, of @n_slots; VMSAN_VM_NO_SLOT when all are used. */
-guint vmsan_vm_table_new_slot (VmsanVmTable *self, guint n_slots);
-
-/* Keeps a slot from new machines until it is released; FALSE when it is used or reserved. */
-gboolean vmsan_vm_table_reserve_slot (VmsanVmTable *self, guint slot);
-void vmsan_vm_table_release_slot (VmsanVmTable *self, guint slot);

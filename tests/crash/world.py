@@ -4,6 +4,7 @@
 Runs inside tests/with-system-bus --no-daemon --daemon .../vmsand-test.
 """
 
+import json
 import os
 import re
 import signal
@@ -20,6 +21,7 @@ RUNTIME = os.environ["VMSAN_TEST_RUNTIME_DIR"]
 PARENT = os.environ["VMSAN_TEST_CGROUP_PARENT"]
 LOGS = os.environ["VMSAN_TEST_LOGS"]
 ROOT = "/org/vmsan"
+N_PREPARED = 4  # networks that wait for machines, as configured by default
 
 
 def cgroup_roots():
@@ -50,13 +52,18 @@ NUMBERS = re.compile(r"\bhandle \d+|^\s*\d+: ", re.MULTILINE)
 
 
 def network_state():
-    """Links, addresses, routes, rules, namespaces and settings of this run's host."""
+    """Links, addresses, routes, rules and settings of this run's host, without those of networks that
+    wait for machines, which may come at any time."""
+    _, ready, making, _ = networks()
+    waiting = {f"vmsan{name.split('-')[1]}" for name in ready | making}
+
     def run(*command):
         text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        return NUMBERS.sub("", text)
+        lines = [line for line in text.splitlines() if not waiting & set(re.split(r"[\s@]+", line))]
+        return NUMBERS.sub("", "\n".join(lines))
 
     settings = {}
-    for link in [*(name for _, name in socket.if_nameindex()), "all", "default"]:
+    for link in [*{name for _, name in socket.if_nameindex()} - waiting, "all", "default"]:
         for family in ("ipv4", "ipv6"):
             for name in ("forwarding", "force_forwarding", "accept_ra"):
                 path = f"/proc/sys/net/{family}/conf/{link}/{name}"
@@ -65,8 +72,22 @@ def network_state():
                         settings[path] = file.read()
     return {"links": run("ip", "-o", "addr"), "routes": run("ip", "route", "show", "table", "all"),
             "routes6": run("ip", "-6", "route", "show", "table", "all"),
-            "rules": run("nft", "list", "ruleset"), "settings": settings,
-            "namespaces": set(os.listdir("/run/netns")) if os.path.exists("/run/netns") else set()}
+            "rules": run("nft", "list", "ruleset"), "settings": settings}
+
+
+def networks():
+    """Names of the namespaces of machines, of those that wait for machines and of those that are
+    being made for that, and slots of links. Links are looked for first: until it is deleted, a
+    network has its name for longer than its link."""
+    links = subprocess.run(["ip", "-j", "link", "show", "type", "veth"], check=True,
+                           capture_output=True, text=True).stdout
+    slots = {link["ifname"][5:] for link in json.loads(links or "[]")
+             if link["ifname"].startswith("vmsan")}
+    names = {n[6:] for n in os.listdir("/run/netns") if n.startswith("vmsan-")} \
+        if os.path.isdir("/run/netns") else set()
+    ready = {n for n in names if n.startswith("prepared-")}
+    making = {n for n in names if n.startswith("making-")}
+    return names - ready - making, ready, making, slots
 
 
 class World:
@@ -83,10 +104,16 @@ class World:
 
     # ---- The service -----------------------------------------------------------------------
 
-    def start(self, deadline_s=30):
+    def start(self, deadline_s=30, more=None):
+        """@more: configuration, in addition to this run's."""
+        arguments = []
+        if more is not None:
+            arguments = ["--config", os.path.join(self.directory, "vmsand.conf")]
+            with open(os.environ["VMSAN_TEST_CONFIG"]) as file, open(arguments[1], "w") as copy:
+                copy.write(f"{file.read()}\n{more}\n")
         environment = dict(os.environ, VMSAN_STEP_ORDERS=self.orders,
                            VMSAN_NULL_ORDERS=self.null_orders)
-        self.process = subprocess.Popen([os.environ["VMSAN_TEST_DAEMON"]], env=environment,
+        self.process = subprocess.Popen([os.environ["VMSAN_TEST_DAEMON"], *arguments], env=environment,
                                         stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=self.log)
         subprocess.run(["gdbus", "wait", "--system", "--timeout", str(deadline_s), "org.vmsan"],
@@ -188,7 +215,12 @@ class World:
                 processes.add((pid, name))
         with open("/proc/self/mountinfo") as table:
             mounts = {line.split()[4] for line in table}
+        mounts = {m for m in mounts
+                  if not m.startswith(("/run/netns/vmsan-prepared-", "/run/netns/vmsan-making-"))}
+        machines, ready, making, slots = networks()
         return {
+            "namespaces": machines,
+            "links": slots - {name.split("-")[1] for name in ready | making},
             "cgroups": groups,
             "processes": processes,
             "mounts": mounts,
@@ -200,21 +232,32 @@ class World:
 
     def assert_back_to(self, before):
         """Waits for dead processes to be reaped, then compares."""
-        def same():
-            return self.snapshot() == before
-
-        source = GLib.timeout_source_new(20)
-        source.set_callback(lambda *_: True)
-        source.attach(GLib.MainContext.default())
         try:
-            wait_until(same, 5, "the state before")
+            self.look_until(lambda: self.snapshot() == before, "the state before", 5)
         except AssertionError:
             after = self.snapshot()
             left = {key: difference(before[key], after[key]) for key in before
                     if after[key] != before[key]}
             raise AssertionError(f"left behind or lost: {left}") from None
+
+    @staticmethod
+    def look_until(condition, what, deadline_s=30):
+        """For what nobody tells of: looks again and again."""
+        source = GLib.timeout_source_new(20)
+        source.set_callback(lambda *_: True)
+        source.attach(GLib.MainContext.default())
+        try:
+            wait_until(condition, deadline_s, what)
         finally:
             source.destroy()
+
+    def wait_for_pool(self, size=N_PREPARED):
+        """Until as many networks wait for machines as should, and none is being made."""
+        def is_full():
+            _, ready, making, _ = networks()
+            return len(ready) == size and not making
+
+        self.look_until(is_full, f"{size} networks that wait")
 
     def open_descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))

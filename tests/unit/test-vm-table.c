@@ -334,26 +334,6 @@ test_a_uid_is_not_used_soon_again (void)
     }
 }
 
-static void
-test_a_reserved_slot_is_nobodys_until_it_is_released (void)
-{
-  g_autoptr (VmsanVmTable) table = vmsan_vm_table_new ();
-  VmsanVmRecord *record = vm_fixture_record ("aaaaaaaaaaaa");
-  g_autoptr (VmsanVm) vm = NULL;
-
-  record->slot = 1;
-  vm = vmsan_vm_new (&context, record);
-  vmsan_vm_table_add (table, vm);
-
-  g_assert_false (vmsan_vm_table_reserve_slot (table, 1));
-  g_assert_true (vmsan_vm_table_reserve_slot (table, 0));
-  g_assert_false (vmsan_vm_table_reserve_slot (table, 0));
-  g_assert_cmpuint (vmsan_vm_table_new_slot (table, 3), ==, 2);
-  g_assert_cmpuint (vmsan_vm_table_new_slot (table, 2), ==, VMSAN_VM_NO_SLOT);
-  vmsan_vm_table_release_slot (table, 0);
-  g_assert_cmpuint (vmsan_vm_table_new_slot (table, 2), ==, 0);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -377,7 +357,5 @@ main (int argc, char **argv)
   g_test_add_func ("/vm-table/uids-stay-in-their-range-until-all-are-used",
                    test_uids_stay_in_their_range_until_all_are_used);
   g_test_add_func ("/vm-table/a-uid-is-not-used-soon-again", test_a_uid_is_not_used_soon_again);
-  g_test_add_func ("/vm-table/a-reserved-slot-is-nobodys-until-it-is-released",
-                   test_a_reserved_slot_is_nobodys_until_it_is_released);
   return g_test_run ();
 }

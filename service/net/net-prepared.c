@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Promise: what is handed over is as it was made, or it is not handed over. */
+
+#include "net/net-prepared.h"
+
+#include "net/net-firewall.h"
+#include "net/net-inside.h"
+#include "net/net-links.h"
+#include "net/net-nft.h"
+#include "net/net-uplink.h"
+#include "sys/error.h"
+#include "sys/fd.h"
+
+#include <sys/stat.h>
+
+struct _VmsanNetPrepared
+{
+  const VmsanNetSetup *setup;
+  guint slot;
+  char *name;
+
+  /* How it was made. A socket in the namespace keeps its inode from becoming another's. */
+  VmsanNetlink *inside;
+  struct stat identity;
+  guint32 generation; /* of its rules */
+  guint mtu;
+};
+
+void
+vmsan_net_prepared_free (VmsanNetPrepared *self)
+{
+  g_clear_pointer (&self->inside, vmsan_netlink_free);
+  g_free (self->name);
+  g_free (self);
+}
+
+guint
+vmsan_net_prepared_get_slot (const VmsanNetPrepared *self)
+{
+  return self->slot;
+}
+
+const char *
+vmsan_net_prepared_get_name (const VmsanNetPrepared *self)
+{
+  return self->name;
+}
+
+/* ---- Making -------------------------------------------------------------------------------- */
+
+static gboolean
+open_inside (gpointer data, GError **error)
+{
+  VmsanNetPrepared *self = data;
+
+  self->inside = vmsan_netlink_open (error);
+  return self->inside != NULL;
+}
+
+static gboolean
+note_how_it_is (VmsanNetPrepared *self, int namespace_fd, GError **error)
+{
+  VmsanNetLink up;
+
+  if (fstat (namespace_fd, &self->identity) < 0)
+    return vmsan_error_set_errno (error, errno, "Looking at a network namespace failed");
+  if (!vmsan_net_inside_run (namespace_fd, open_inside, self, error) ||
+      !vmsan_netlink_get_link (self->inside, VMSAN_NET_UPLINK_NAME, 0, &up, error) ||
+      !vmsan_net_nft_get_generation (namespace_fd, &self->generation, error))
+    return FALSE;
+  self->mtu = up.mtu;
+  return TRUE;
+}
+
+static gboolean
+fill (VmsanNetPrepared *self, const char *making, GError **error)
+{
+  vmsan_autofd int namespace_fd = vmsan_net_namespace_open (self->setup, making, error);
+  const VmsanNetFirewall firewall = {
+    .namespace_fd = namespace_fd,
+    .pools = self->setup->pools,
+    .slot = self->slot,
+  };
+
+  return namespace_fd >= 0 && vmsan_net_firewall_prepare (&firewall, error) &&
+         note_how_it_is (self, namespace_fd, error) &&
+         vmsan_net_namespace_rename (self->setup, making, self->name, error);
+}
+
+VmsanNetPrepared *
+vmsan_net_prepared_make (const VmsanNetSetup *setup, guint slot, GError **error)
+{
+  g_autoptr (VmsanNetPrepared) self = g_new0 (VmsanNetPrepared, 1);
+  g_autofree char *making = g_strdup_printf (VMSAN_NET_MAKING_PREFIX "%u", slot);
+  const char *names[2];
+  const guint slots[] = { slot, slot };
+  g_autoptr (GError) undo_error = NULL;
+
+  self->setup = setup;
+  self->slot = slot;
+  self->name = g_strdup_printf (VMSAN_NET_PREPARED_PREFIX "%u", slot);
+  if (!vmsan_net_namespace_create (setup, making, slot, error))
+    return NULL;
+  if (fill (self, making, error))
+    return g_steal_pointer (&self);
+  names[0] = making;
+  names[1] = self->name;
+  if (!vmsan_net_namespace_delete (setup, names, slots, G_N_ELEMENTS (names), &undo_error))
+    g_warning ("Undoing a prepared network: %s", undo_error->message);
+  return NULL;
+}
+
+/* ---- Handing over -------------------------------------------------------------------------- */
+
+static gboolean
+is_as_it_was (VmsanNetPrepared *self, int namespace_fd, GError **error)
+{
+  g_autoptr (VmsanNetlink) host = vmsan_netlink_open (error);
+  struct stat st;
+  guint32 generation;
+
+  if (host == NULL)
+    return FALSE;
+  if (fstat (namespace_fd, &st) < 0 || st.st_dev != self->identity.st_dev ||
+      st.st_ino != self->identity.st_ino)
+    {
+      g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_FAILED, "“%s” is another namespace", self->name);
+      return FALSE;
+    }
+  if (!vmsan_net_links_check (host, self->inside, self->setup->pools, self->slot, self->mtu, error))
+    return FALSE;
+  if (self->setup->mtu == 0 && vmsan_net_uplink_get_mtu (host) != self->mtu)
+    {
+      g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_FAILED, "The uplink has another MTU than %u",
+                   self->mtu);
+      return FALSE;
+    }
+  if (!vmsan_net_nft_get_generation (namespace_fd, &generation, error))
+    return FALSE;
+  if (generation == self->generation)
+    return TRUE;
+  g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_FAILED, "The firewall's rules were changed");
+  return FALSE;
+}
+
+int
+vmsan_net_prepared_hand_over (VmsanNetPrepared *self, const char *name, GError **error)
+{
+  vmsan_autofd int namespace_fd = vmsan_net_namespace_open (self->setup, self->name, error);
+
+  if (namespace_fd < 0 || !is_as_it_was (self, namespace_fd, error) ||
+      !vmsan_net_namespace_rename (self->setup, self->name, name, error))
+    return -1;
+  return g_steal_fd (&namespace_fd);
+}
