@@ -535,17 +535,19 @@ set_up (VmsanNetManager *self, const VmsanNetMachine *machine, GError **error)
 static void
 set_up_in_thread (GTask *worker, gpointer source, gpointer data, GCancellable *cancellable)
 {
+  VmsanNetManager *self = source;
   GTask *task = data;
   const VmsanNetMachine *machine = g_task_get_task_data (task);
   GError *error = NULL;
 
-  if (set_up (source, machine, &error))
+  if (set_up (self, machine, &error))
     g_task_return_boolean (task, TRUE);
   else
     {
       g_prefix_error (&error, "Setting up the network of machine %s: ", machine->id);
-      take_down (source, task, error);
+      take_down (self, task, error);
     }
+  vmsan_net_warm_pool_refill (self->warm_pool);
   g_task_return_boolean (worker, TRUE);
 }
 
@@ -616,6 +618,7 @@ put_in_force_inside (VmsanNetManager *self,
                      const GArray *resolvers,
                      GError **error)
 {
+  const guint rate_mbit = machine->policy->bandwidth_mbit;
   g_autofree char *name = vmsan_net_machine_name_namespace (machine->id);
   vmsan_autofd int namespace_fd = -1;
   VmsanNetFirewall firewall = {
@@ -630,7 +633,8 @@ put_in_force_inside (VmsanNetManager *self,
   firewall.namespace_fd = namespace_fd = vmsan_net_namespace_open (&self->setup, name, error);
   return namespace_fd >= 0 && vmsan_net_dns_keeper_stop (self->resolvers, machine->id, error) &&
          vmsan_net_firewall_apply (&firewall, machine->policy, old, error) &&
-         vmsan_net_namespace_shape (namespace_fd, machine->policy->bandwidth_mbit, error) &&
+         ((old != NULL && old->bandwidth_mbit == rate_mbit) ||
+          vmsan_net_namespace_shape (namespace_fd, rate_mbit, error)) &&
          vmsan_net_dns_keeper_start (self->resolvers, machine, namespace_fd, error);
 }
 

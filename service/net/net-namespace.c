@@ -260,38 +260,26 @@ is_same_namespace (int a, int b)
 }
 
 /* A mount below a shared one cannot be moved (mount(2), MS_MOVE), so the namespace is bound a
- * second time first; a crash in between leaves both names, and the next try finishes it. */
+ * second time first; a crash in between leaves both names. */
 static gboolean
 rename_name (gpointer data, GError **error)
 {
-  NameArguments *arguments = data;
+  const NameArguments *arguments = data;
   const char *directory = arguments->setup->directory;
-  g_autoptr (GError) from_error = NULL;
-  vmsan_autofd int from = vmsan_net_names_open (directory, arguments->name, &from_error);
-  vmsan_autofd int to = vmsan_net_names_open (directory, arguments->new_name, NULL);
+  vmsan_autofd int there = vmsan_net_names_open (directory, arguments->new_name, NULL);
 
-  if (from < 0 && to >= 0 && g_error_matches (from_error, VMSAN_ERROR, VMSAN_ERROR_NOT_FOUND))
-    return TRUE;
-  if (from < 0)
-    {
-      g_propagate_error (error, g_steal_pointer (&from_error));
-      return FALSE;
-    }
-  if (to >= 0 && g_str_equal (arguments->name, arguments->new_name))
-    return TRUE;
-  if ((to < 0 || !is_same_namespace (from, to)) &&
-      !vmsan_net_names_bind (directory, arguments->new_name, from, error))
+  if ((there < 0 || !is_same_namespace (arguments->fd, there)) &&
+      !vmsan_net_names_bind (directory, arguments->new_name, arguments->fd, error))
     return FALSE;
-  return vmsan_net_names_unbind (directory, arguments->name, error);
+  return g_str_equal (arguments->name, arguments->new_name) ||
+         vmsan_net_names_unbind (directory, arguments->name, error);
 }
 
 gboolean
-vmsan_net_namespace_rename (const VmsanNetSetup *setup,
-                            const char *from,
-                            const char *to,
-                            GError **error)
+vmsan_net_namespace_rename (
+    const VmsanNetSetup *setup, int namespace_fd, const char *from, const char *to, GError **error)
 {
-  NameArguments arguments = { setup, from, to, -1 };
+  NameArguments arguments = { setup, from, to, namespace_fd };
 
   if (where_names_are (setup, rename_name, &arguments, error))
     return TRUE;

@@ -44,11 +44,11 @@ int vmsan_net_namespace_open (const VmsanNetSetup *setup, const char *name, GErr
  * blocking. BUSY while another one has it; NOT_FOUND. */
 int vmsan_net_namespace_open_tap (int namespace_fd, GError **error);
 
-/* Gives a namespace another name. EXISTS if that is another's. What is done already is fine. */
-gboolean vmsan_net_namespace_rename (const VmsanNetSetup *setup,
-                                     const char *from,
-                                     const char *to,
-                                     GError **error);
+/* Gives a namespace the name @to in place of @from. EXISTS if that is another's. What is done
+ * already is fine, and so is a @from that somebody has unbound or bound to another one: @from is
+ * nobody's then. */
+gboolean vmsan_net_namespace_rename (
+    const VmsanNetSetup *setup, int namespace_fd, const char *from, const char *to, GError **error);
 
 /* Deletes the @n namespaces @names and the links of the @n @slots; either may be NULL, and so may a
  * name. In one batch, which costs little more than one. What is gone is fine. A namespace is gone

@@ -12,17 +12,15 @@
 #include "sys/error.h"
 #include "sys/fd.h"
 
-#include <sys/stat.h>
-
 struct _VmsanNetPrepared
 {
   const VmsanNetSetup *setup;
   guint slot;
   char *name;
 
-  /* How it was made. A socket in the namespace keeps its inode from becoming another's. */
+  /* How it was made. */
+  int namespace_fd;
   VmsanNetlink *inside;
-  struct stat identity;
   guint32 generation; /* of its rules */
   guint mtu;
 };
@@ -30,6 +28,7 @@ struct _VmsanNetPrepared
 void
 vmsan_net_prepared_free (VmsanNetPrepared *self)
 {
+  vmsan_fd_close (&self->namespace_fd);
   g_clear_pointer (&self->inside, vmsan_netlink_free);
   g_free (self->name);
   g_free (self);
@@ -59,15 +58,13 @@ open_inside (gpointer data, GError **error)
 }
 
 static gboolean
-note_how_it_is (VmsanNetPrepared *self, int namespace_fd, GError **error)
+note_how_it_is (VmsanNetPrepared *self, GError **error)
 {
   VmsanNetLink up;
 
-  if (fstat (namespace_fd, &self->identity) < 0)
-    return vmsan_error_set_errno (error, errno, "Looking at a network namespace failed");
-  if (!vmsan_net_inside_run (namespace_fd, open_inside, self, error) ||
+  if (!vmsan_net_inside_run (self->namespace_fd, open_inside, self, error) ||
       !vmsan_netlink_get_link (self->inside, VMSAN_NET_UPLINK_NAME, 0, &up, error) ||
-      !vmsan_net_nft_get_generation (namespace_fd, &self->generation, error))
+      !vmsan_net_nft_get_generation (self->namespace_fd, &self->generation, error))
     return FALSE;
   self->mtu = up.mtu;
   return TRUE;
@@ -76,16 +73,13 @@ note_how_it_is (VmsanNetPrepared *self, int namespace_fd, GError **error)
 static gboolean
 fill (VmsanNetPrepared *self, const char *making, GError **error)
 {
-  vmsan_autofd int namespace_fd = vmsan_net_namespace_open (self->setup, making, error);
-  const VmsanNetFirewall firewall = {
-    .namespace_fd = namespace_fd,
-    .pools = self->setup->pools,
-    .slot = self->slot,
-  };
+  VmsanNetFirewall firewall = { .pools = self->setup->pools, .slot = self->slot };
 
-  return namespace_fd >= 0 && vmsan_net_firewall_prepare (&firewall, error) &&
-         note_how_it_is (self, namespace_fd, error) &&
-         vmsan_net_namespace_rename (self->setup, making, self->name, error);
+  firewall.namespace_fd = self->namespace_fd =
+      vmsan_net_namespace_open (self->setup, making, error);
+  return self->namespace_fd >= 0 && vmsan_net_firewall_prepare (&firewall, error) &&
+         note_how_it_is (self, error) &&
+         vmsan_net_namespace_rename (self->setup, self->namespace_fd, making, self->name, error);
 }
 
 VmsanNetPrepared *
@@ -99,6 +93,7 @@ vmsan_net_prepared_make (const VmsanNetSetup *setup, guint slot, GError **error)
 
   self->setup = setup;
   self->slot = slot;
+  self->namespace_fd = -1;
   self->name = g_strdup_printf (VMSAN_NET_PREPARED_PREFIX "%u", slot);
   if (!vmsan_net_namespace_create (setup, making, slot, error))
     return NULL;
@@ -114,21 +109,13 @@ vmsan_net_prepared_make (const VmsanNetSetup *setup, guint slot, GError **error)
 /* ---- Handing over -------------------------------------------------------------------------- */
 
 static gboolean
-is_as_it_was (VmsanNetPrepared *self, int namespace_fd, GError **error)
+is_as_it_was (VmsanNetPrepared *self, GError **error)
 {
   g_autoptr (VmsanNetlink) host = vmsan_netlink_open (error);
-  struct stat st;
   guint32 generation;
 
-  if (host == NULL)
-    return FALSE;
-  if (fstat (namespace_fd, &st) < 0 || st.st_dev != self->identity.st_dev ||
-      st.st_ino != self->identity.st_ino)
-    {
-      g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_FAILED, "“%s” is another namespace", self->name);
-      return FALSE;
-    }
-  if (!vmsan_net_links_check (host, self->inside, self->setup->pools, self->slot, self->mtu, error))
+  if (host == NULL ||
+      !vmsan_net_links_check (host, self->inside, self->setup->pools, self->slot, self->mtu, error))
     return FALSE;
   if (self->setup->mtu == 0 && vmsan_net_uplink_get_mtu (host) != self->mtu)
     {
@@ -136,7 +123,7 @@ is_as_it_was (VmsanNetPrepared *self, int namespace_fd, GError **error)
                    self->mtu);
       return FALSE;
     }
-  if (!vmsan_net_nft_get_generation (namespace_fd, &generation, error))
+  if (!vmsan_net_nft_get_generation (self->namespace_fd, &generation, error))
     return FALSE;
   if (generation == self->generation)
     return TRUE;
@@ -147,10 +134,8 @@ is_as_it_was (VmsanNetPrepared *self, int namespace_fd, GError **error)
 int
 vmsan_net_prepared_hand_over (VmsanNetPrepared *self, const char *name, GError **error)
 {
-  vmsan_autofd int namespace_fd = vmsan_net_namespace_open (self->setup, self->name, error);
-
-  if (namespace_fd < 0 || !is_as_it_was (self, namespace_fd, error) ||
-      !vmsan_net_namespace_rename (self->setup, self->name, name, error))
+  if (!is_as_it_was (self, error) ||
+      !vmsan_net_namespace_rename (self->setup, self->namespace_fd, self->name, name, error))
     return -1;
-  return g_steal_fd (&namespace_fd);
+  return g_steal_fd (&self->namespace_fd);
 }

@@ -23,8 +23,8 @@ guint vmsan_net_prepared_get_slot (const VmsanNetPrepared *self);
 const char *vmsan_net_prepared_get_name (const VmsanNetPrepared *self);
 
 /* Gives it the name of a machine's, and opens it. -1 when it is not as it was made: it lies open to
- * the host's administrator and his programs. Then, as at any time before, it is to be deleted under
- * its own name and slot. */
+ * the host's administrator and his programs. Only its name may be gone, or another's. Then, as at
+ * any time before, it is to be deleted under its own name and slot. */
 int vmsan_net_prepared_hand_over (VmsanNetPrepared *self, const char *name, GError **error);
 
 /* Frees what is known of it; the network stays. */

@@ -154,8 +154,7 @@ vmsan_net_warm_pool_holds (VmsanNetWarmPool *self, guint slot)
   return g_hash_table_contains (self->reserved, GUINT_TO_POINTER (slot + 1));
 }
 
-/* (transfer full); NULL if it was taken. The next one is made only now, rather than when it was
- * reserved, so as not to be in its taker's way. */
+/* (transfer full); NULL if it was taken. */
 static VmsanNetPrepared *
 steal_reserved (VmsanNetWarmPool *self, guint slot)
 {
@@ -163,7 +162,6 @@ steal_reserved (VmsanNetWarmPool *self, guint slot)
   gpointer prepared = NULL;
 
   g_hash_table_steal_extended (self->reserved, GUINT_TO_POINTER (slot + 1), NULL, &prepared);
-  g_cond_broadcast (&self->changed);
   return prepared;
 }
 
@@ -195,6 +193,14 @@ vmsan_net_warm_pool_take (VmsanNetWarmPool *self, guint slot, const char *name)
       delete_now (self, prepared);
     }
   return namespace_fd;
+}
+
+void
+vmsan_net_warm_pool_refill (VmsanNetWarmPool *self)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+
+  g_cond_broadcast (&self->changed);
 }
 
 void

@@ -22,7 +22,7 @@ VmsanNetWarmPool *vmsan_net_warm_pool_new (const VmsanNetSetup *setup,
                                            VmsanNetReaper *reaper,
                                            guint size);
 
-/* Begins to fill it. To be called in the service's own namespaces, as above. */
+/* Begins to fill it. To be called in the service's own namespaces: its thread starts there. */
 void vmsan_net_warm_pool_start (VmsanNetWarmPool *self);
 
 /* The slot of a prepared network, which is the caller's from then on; VMSAN_NET_NO_SLOT when none
@@ -35,6 +35,10 @@ gboolean vmsan_net_warm_pool_holds (VmsanNetWarmPool *self, guint slot);
 /* Takes the network that was reserved with @slot, as namespace @name, and opens it. -1 when there
  * is none that is as it should be: then nothing is in the way of making one. Blocks. */
 int vmsan_net_warm_pool_take (VmsanNetWarmPool *self, guint slot, const char *name);
+
+/* Lets those be replaced that were taken: when their takers have come so far that the work for it
+ * is not in their way. Does not block. */
+void vmsan_net_warm_pool_refill (VmsanNetWarmPool *self);
 
 /* Gives back a slot, with the network that was reserved with it, if it was not taken; else its link
  * must be gone. Does not block. */

@@ -61,7 +61,7 @@ test_names_and_slots_that_cannot_be_are_refused (NetFixture *f, gconstpointer da
         continue;
       g_assert_cmpint (vmsan_net_namespace_open (&f->setup, names[i], &open_error), ==, -1);
       g_assert_error (open_error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT);
-      g_assert_false (vmsan_net_namespace_rename (&f->setup, names[i], NET_NAME, &from_error));
+      g_assert_false (vmsan_net_namespace_rename (&f->setup, 0, NET_NAME, names[i], &from_error));
       g_assert_error (from_error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT);
       g_assert_false (vmsan_net_namespace_delete (&f->setup, &names[i], NULL, 1, &delete_error));
       g_assert_error (delete_error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT);

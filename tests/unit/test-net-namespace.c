@@ -257,7 +257,7 @@ inode_of (NetFixture *f, const char *name)
 static void
 test_renaming_keeps_the_namespace (NetFixture *f, gconstpointer data)
 {
-  const char *const names[] = { NET_NAME, "vmsan-two", "vmsan-three" };
+  const char *const names[] = { NET_NAME, "vmsan-three", "vmsan-four" };
   const guint slots[] = { NET_SLOT, 6, 7 };
   g_autoptr (GError) error = NULL;
   vmsan_autofd int fd = -1;
@@ -266,33 +266,43 @@ test_renaming_keeps_the_namespace (NetFixture *f, gconstpointer data)
   net_fixture_create (f);
   inode = inode_of (f, NET_NAME);
   g_assert_cmpuint (inode, !=, 0);
+  fd = net_fixture_open (f);
   for (guint i = 0; i < 2; i++)
     {
-      g_assert_true (vmsan_net_namespace_rename (&f->setup, NET_NAME, "vmsan-two", &error));
+      g_assert_true (vmsan_net_namespace_rename (&f->setup, fd, NET_NAME, "vmsan-two", &error));
       g_assert_cmpuint (inode_of (f, "vmsan-two"), ==, inode);
       g_assert_cmpuint (inode_of (f, NET_NAME), ==, 0);
     }
 
   /* As a crash between its two halves leaves it. */
-  fd = vmsan_net_namespace_open (&f->setup, "vmsan-two", NULL);
   g_assert_true (vmsan_net_names_bind (NET_WORLD_NAMES, "vmsan-three", fd, &error));
-  vmsan_fd_close (&fd);
-  g_assert_true (vmsan_net_namespace_rename (&f->setup, "vmsan-two", "vmsan-three", &error));
-  g_assert_cmpuint (inode_of (f, "vmsan-three"), ==, inode);
-  g_assert_cmpuint (inode_of (f, "vmsan-two"), ==, 0);
-  g_assert_true (vmsan_net_namespace_rename (&f->setup, "vmsan-three", "vmsan-three", &error));
+  for (guint i = 0; i < 2; i++)
+    {
+      g_assert_true (
+          vmsan_net_namespace_rename (&f->setup, fd, "vmsan-two", "vmsan-three", &error));
+      g_assert_cmpuint (inode_of (f, "vmsan-three"), ==, inode);
+      g_assert_cmpuint (inode_of (f, "vmsan-two"), ==, 0);
+    }
+  g_assert_true (vmsan_net_namespace_rename (&f->setup, fd, "vmsan-three", "vmsan-three", &error));
   g_assert_cmpuint (inode_of (f, "vmsan-three"), ==, inode);
   g_assert_no_error (error);
 
   g_assert_true (vmsan_net_namespace_create (&f->setup, "vmsan-two", 6, &error));
-  g_assert_false (vmsan_net_namespace_rename (&f->setup, "vmsan-three", "vmsan-two", &error));
+  g_assert_false (vmsan_net_namespace_rename (&f->setup, fd, "vmsan-three", "vmsan-two", &error));
   g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_EXISTS);
   g_assert_cmpuint (inode_of (f, "vmsan-three"), ==, inode);
   g_assert_cmpuint (inode_of (f, "vmsan-two"), !=, inode);
   g_clear_error (&error);
-  g_assert_false (vmsan_net_namespace_rename (&f->setup, "vmsan-four", "vmsan-five", &error));
-  g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_NOT_FOUND);
-  g_clear_error (&error);
+
+  /* Somebody took its name away, or gave it to another. */
+  g_assert_true (vmsan_net_names_unbind (NET_WORLD_NAMES, "vmsan-three", &error));
+  g_assert_true (vmsan_net_namespace_rename (&f->setup, fd, "vmsan-three", "vmsan-four", &error));
+  g_assert_cmpuint (inode_of (f, "vmsan-four"), ==, inode);
+  g_assert_true (vmsan_net_namespace_rename (&f->setup, fd, "vmsan-two", "vmsan-three", &error));
+  g_assert_cmpuint (inode_of (f, "vmsan-three"), ==, inode);
+  g_assert_cmpuint (inode_of (f, "vmsan-two"), ==, 0);
+  g_assert_no_error (error);
+  vmsan_fd_close (&fd);
   vmsan_net_namespace_delete (&f->setup, names, slots, 3, &error);
   g_assert_no_error (error);
 }
@@ -374,6 +384,7 @@ be_a_host (NetFixture *f)
 {
   VmsanNetSetup setup = f->setup;
   int status;
+  int fd;
   pid_t pid;
 
   if (mount ("proc", "/proc", "proc", 0, NULL) < 0)
@@ -390,7 +401,8 @@ be_a_host (NetFixture *f)
       if (vmsan_net_namespace_create (&f->setup, NET_NAME, NET_SLOT, NULL))
         _exit (22);
       _exit (vmsan_net_namespace_create (&setup, NET_NAME, NET_SLOT, NULL) &&
-                     vmsan_net_namespace_rename (&setup, NET_NAME, "vmsan-two", NULL) &&
+                     (fd = vmsan_net_namespace_open (&setup, NET_NAME, NULL)) >= 0 &&
+                     vmsan_net_namespace_rename (&setup, fd, NET_NAME, "vmsan-two", NULL) &&
                      vmsan_net_namespace_open (&setup, "vmsan-two", NULL) >= 0
                  ? 0
                  : 21);

@@ -237,10 +237,6 @@ typedef struct
 } Harm;
 
 static const Harm harms[] = {
-  { "its name is gone", TRUE, "umount /run/netns/vmsan-prepared-%u" },
-  { "its name is another's", TRUE,
-    "umount /run/netns/vmsan-prepared-%u; "
-    "mount --bind /proc/self/ns/net /run/netns/vmsan-prepared-%u" },
   { "its link is gone", TRUE, "ip link del vmsan%u" },
   { "its link is down", TRUE, "ip link set vmsan%u down" },
   { "its link has no address", TRUE, "ip addr flush dev vmsan%u" },
@@ -301,6 +297,38 @@ test_one_that_somebody_changed_is_noticed (NetFixture *f, gconstpointer data)
       vmsan_net_warm_pool_give_back (service.pool, reserve (&service));
       service_stop (&service);
       run ("ip link set eth0 mtu 1500");
+      net_fixture_assert_nothing_left (f);
+    }
+}
+
+/* It is the same network all the same. */
+static void
+test_one_whose_name_somebody_took_is_given_out (NetFixture *f, gconstpointer data)
+{
+  static const Harm takings[] = {
+    { "unbound", TRUE, "umount /run/netns/vmsan-prepared-%u" },
+    { "deleted", TRUE, "ip netns del vmsan-prepared-%u" },
+    { "another's", TRUE,
+      "umount /run/netns/vmsan-prepared-%u; "
+      "mount --bind /proc/self/ns/net /run/netns/vmsan-prepared-%u" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (takings); i++)
+    {
+      Service service;
+      vmsan_autofd int fd = -1;
+      guint slot;
+
+      service_start (&service, f, 1);
+      slot = reserve (&service);
+      do_harm (&takings[i], slot);
+      fd = vmsan_net_warm_pool_take (service.pool, slot, NET_NAME);
+      g_assert_cmpint (fd, >=, 0);
+      vmsan_fd_close (&fd);
+      fd = net_fixture_open (f);
+      vmsan_fd_close (&fd);
+      destroy (&service, NET_NAME, slot);
+      service_stop (&service);
       net_fixture_assert_nothing_left (f);
     }
 }
@@ -370,6 +398,7 @@ fill_until_killed (NetFixture *f, guint after_us)
       g_autofree char *name = g_strdup_printf ("vmsan-user%u", slot);
 
       vmsan_net_warm_pool_take (service.pool, slot, name);
+      vmsan_net_warm_pool_refill (service.pool);
     }
 }
 
@@ -427,6 +456,8 @@ main (int argc, char **argv)
   NET_FIXTURE_ADD ("/net/warm-pool/a-pool-of-none-gives-none", test_a_pool_of_none_gives_none);
   NET_FIXTURE_ADD ("/net/warm-pool/one-that-somebody-changed-is-noticed",
                    test_one_that_somebody_changed_is_noticed);
+  NET_FIXTURE_ADD ("/net/warm-pool/one-whose-name-somebody-took-is-given-out",
+                   test_one_whose_name_somebody_took_is_given_out);
   NET_FIXTURE_ADD ("/net/warm-pool/a-failure-is-tried-again-when-something-changes",
                    test_a_failure_is_tried_again_when_something_changes);
   NET_FIXTURE_ADD ("/net/warm-pool/an-end-while-it-is-filled-leaves-nothing",
