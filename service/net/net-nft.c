@@ -7,9 +7,12 @@
 #include "net/net-closer.h"
 #include "net/net-inside.h"
 #include "sys/error.h"
+#include "sys/fd.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <netlink/attr.h>
@@ -17,7 +20,9 @@
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
 #include <nftables/libnftables.h>
+#include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Enough for the first complaints; nftables repeats one for every element of a set. */
 #define MAX_MESSAGE 600
@@ -29,8 +34,12 @@ typedef struct
   const char *commands;
   const char *what;
   gboolean json;
-  char *output;        /* (out) with json */
-  NftContext *context; /* (out) to be closed, where it ran in another namespace */
+  GAsyncQueue *answers; /* it is put there when it is done */
+
+  /* (out) */
+  gboolean done;
+  GError *error;
+  char *output; /* with json */
 } Job;
 
 static NftContext *
@@ -99,49 +108,145 @@ run_in (NftContext *context, Job *job, GError **error)
   return TRUE;
 }
 
-/* ---- Here ---------------------------------------------------------------------------------- */
+/* ---- Sessions ------------------------------------------------------------------------------ */
 
-/* The one context stays open, as closing it would keep the next call waiting. After a failure it is
- * not used again: what it believes the kernel to have may be wrong. */
+/* A thread with a context of libnftables, which runs jobs until one fails, or END_OF_JOBS comes.
+ *
+ * It has a table of descriptors of its own. Libnftables waits with select(2), and the process is
+ * ended where the number of its socket is FD_SETSIZE or more: with some hundreds of machines, a
+ * service has more descriptors than that.
+ *
+ * Nobody waits for it to close its socket: after rules were deleted in a namespace, the kernel does
+ * not let go of one until no packet can be at the old rules any more, some ten milliseconds. */
+typedef struct
+{
+  int namespace_fd; /* lent until the first job is done; -1: stay */
+  GAsyncQueue *jobs;
+} Session;
+
+static Job end_of_jobs;
+#define END_OF_JOBS (&end_of_jobs)
+
+/* In older kernels without close_range(2) the table stays the process's. The thread must not log
+ * from then on, as GLib's socket for that is in the other table. */
+static gboolean
+enter (const Session *session, GError **error)
+{
+  if (session->namespace_fd >= 0 && setns (session->namespace_fd, CLONE_NEWNET) < 0)
+    return vmsan_error_set_errno (error, errno, "Entering a network namespace failed");
+  close_range (STDERR_FILENO + 1, ~0U, CLOSE_RANGE_UNSHARE);
+  return TRUE;
+}
+
+/* Who was answered may count on no thread being left in a machine's network. The process's first
+ * thread never is in one. */
+static void
+go_home (const Session *session)
+{
+  vmsan_autofd int home_fd = -1;
+
+  if (session->namespace_fd < 0)
+    return;
+  home_fd = open ("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (home_fd >= 0)
+    setns (home_fd, CLONE_NEWNET);
+}
+
+static gpointer
+session_thread (gpointer data)
+{
+  g_autofree Session *session = data;
+  g_autoptr (GAsyncQueue) jobs = session->jobs;
+  g_autoptr (GError) enter_error = NULL;
+  gboolean entered = enter (session, &enter_error);
+  NftContext *context = NULL;
+  gboolean done = TRUE;
+  Job *job;
+
+  while (done && (job = g_async_queue_pop (jobs)) != END_OF_JOBS)
+    {
+      if (!entered)
+        job->error = g_steal_pointer (&enter_error);
+      else if (context == NULL)
+        context = open_context (job, &job->error);
+      done = job->done = context != NULL && run_in (context, job, &job->error);
+      go_home (session);
+      g_async_queue_push (job->answers, job); /* it is gone then */
+    }
+  g_clear_pointer (&context, nft_ctx_free);
+  return NULL;
+}
+
+/* (transfer full): where jobs are put. */
+static GAsyncQueue *
+session_start (int namespace_fd, GError **error)
+{
+  Session *session = g_new (Session, 1);
+  GAsyncQueue *jobs = g_async_queue_new ();
+  GThread *thread;
+
+  *session = (Session){ namespace_fd, g_async_queue_ref (jobs) };
+  thread = g_thread_try_new ("vmsan-nft", session_thread, session, error);
+  if (thread != NULL)
+    {
+      g_thread_unref (thread);
+      return jobs;
+    }
+  g_prefix_error (error, "Starting a thread for nftables failed: ");
+  g_async_queue_unref (jobs);
+  g_async_queue_unref (jobs);
+  g_free (session);
+  return NULL;
+}
+
+static void
+wait_until_done (GAsyncQueue *jobs, Job *job)
+{
+  job->answers = g_async_queue_new ();
+  g_async_queue_push (jobs, job);
+  g_async_queue_pop (job->answers);
+  g_clear_pointer (&job->answers, g_async_queue_unref);
+}
+
+/* The one session here goes on, as it would have to be waited for before the next one. After a
+ * failure it has ended: what it believes the kernel to have may be wrong. */
 static gboolean
 run_here (Job *job, GError **error)
 {
   static GMutex mutex;
-  static NftContext *context;
+  static GAsyncQueue *jobs;
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&mutex);
 
-  if (context == NULL)
-    context = open_context (job, error);
-  if (context == NULL)
+  if (jobs == NULL)
+    jobs = session_start (-1, error);
+  if (jobs == NULL)
     return FALSE;
-  if (run_in (context, job, error))
-    return TRUE;
-  vmsan_net_close_later (g_steal_pointer (&context), (GDestroyNotify) nft_ctx_free);
-  return FALSE;
+  wait_until_done (jobs, job);
+  if (!job->done)
+    g_clear_pointer (&jobs, g_async_queue_unref);
+  return TRUE;
 }
 
-/* ---- In another namespace ------------------------------------------------------------------ */
-
 static gboolean
-run_inside (gpointer data, GError **error)
+run_inside (int namespace_fd, Job *job, GError **error)
 {
-  Job *job = data;
+  g_autoptr (GAsyncQueue) jobs = session_start (namespace_fd, error);
 
-  job->context = open_context (job, error);
-  return job->context != NULL && run_in (job->context, job, error);
+  if (jobs == NULL)
+    return FALSE;
+  wait_until_done (jobs, job);
+  g_async_queue_push (jobs, END_OF_JOBS);
+  return TRUE;
 }
 
 static gboolean
 run (int namespace_fd, Job *job, GError **error)
 {
-  gboolean done;
-
-  if (namespace_fd < 0)
-    return run_here (job, error);
-  done = vmsan_net_inside_run (namespace_fd, run_inside, job, error);
-  if (job->context != NULL)
-    vmsan_net_close_later (g_steal_pointer (&job->context), (GDestroyNotify) nft_ctx_free);
-  return done;
+  if (namespace_fd < 0 ? !run_here (job, error) : !run_inside (namespace_fd, job, error))
+    return FALSE;
+  if (job->error != NULL)
+    g_propagate_error (error, g_steal_pointer (&job->error));
+  return job->done;
 }
 
 gboolean

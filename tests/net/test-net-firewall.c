@@ -13,7 +13,10 @@
 #include "sys/fd.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/select.h>
 
 #define POOL6 "fd12:3456:789a::/64"
 #define SOON  5000
@@ -807,6 +810,35 @@ test_cost_of_a_change (void)
     }
 }
 
+/* ---- Many descriptors ---------------------------------------------------------------------- */
+
+/* Libnftables cannot wait for a descriptor whose number select(2) does not take. */
+static void
+test_any_number_of_descriptors_may_be_open (void)
+{
+  g_autoptr (NetOutside) outside = net_outside_new ("");
+  const struct rlimit many = { 2 * FD_SETSIZE, 2 * FD_SETSIZE };
+  struct rlimit before;
+  int fds[FD_SETSIZE];
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &before), ==, 0);
+  if (before.rlim_cur < many.rlim_cur)
+    g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &many), ==, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    {
+      fds[i] = open ("/dev/null", O_RDONLY | O_CLOEXEC);
+      g_assert_cmpint (fds[i], >=, 0);
+    }
+  /* On the host one session goes on until something fails. */
+  g_assert_false (vmsan_net_nft_run (-1, "delete table inet nobodys", "A test", &error));
+  g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_NOT_FOUND);
+  net_machine_free (net_machine_new (outside, 5, "{'network-policy': <'allow-all'>}"));
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    close (fds[i]);
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &before), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -850,5 +882,7 @@ main (int argc, char **argv)
   g_test_add_func ("/net/firewall/path-mtu-is-told-without-icmp",
                    test_path_mtu_is_told_without_icmp);
   g_test_add_func ("/net/firewall/cost-of-a-change", test_cost_of_a_change);
+  g_test_add_func ("/net/firewall/any-number-of-descriptors-may-be-open",
+                   test_any_number_of_descriptors_may_be_open);
   return net_world_run_tests ();
 }
