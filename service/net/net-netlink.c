@@ -18,6 +18,9 @@
 #include <netlink/route/neighbour.h>
 #include <netlink/route/route.h>
 
+/* A list of something that changes meanwhile may have to be asked for again. */
+#define MAX_DUMPS 10
+
 typedef struct nl_addr NlAddr;
 typedef struct nl_cache NlCache;
 typedef struct rtnl_addr RtnlAddr;
@@ -368,11 +371,9 @@ vmsan_netlink_look_up_route (VmsanNetlink *self, const char *address, VmsanNetRo
 }
 
 static void
-add_default_links (RtnlRoute *route, GArray *links)
+add_links (RtnlRoute *route, GArray *links)
 {
-  NlAddr *to = rtnl_route_get_dst (route);
-
-  if (rtnl_route_get_type (route) != RTN_UNICAST || (to != NULL && nl_addr_get_prefixlen (to) > 1))
+  if (rtnl_route_get_type (route) != RTN_UNICAST)
     return;
   for (int i = 0; i < rtnl_route_get_nnexthops (route); i++)
     {
@@ -386,19 +387,39 @@ add_default_links (RtnlRoute *route, GArray *links)
     }
 }
 
+/* Each machine has some routes on the host; what is none of those that are looked for is passed
+ * over before libnl makes an object of it. */
+static int
+on_route_of_all (struct nl_msg *message, void *data)
+{
+  struct nlmsghdr *header = nlmsg_hdr (message);
+  g_autoptr (RtnlRoute) route = NULL;
+
+  if (nlmsg_valid_hdr (header, sizeof (struct rtmsg)) &&
+      ((struct rtmsg *) nlmsg_data (header))->rtm_dst_len <= 1 &&
+      rtnl_route_parse (header, &route) >= 0)
+    add_links (route, data);
+  return NL_OK;
+}
+
 GArray *
 vmsan_netlink_list_default_links (VmsanNetlink *self, int family, GError **error)
 {
   g_autoptr (GArray) links = g_array_new (FALSE, FALSE, sizeof (int));
-  g_autoptr (NlCache) cache = NULL;
-  int code = rtnl_route_alloc_cache (self, family, 0, &cache);
+  const struct rtmsg header = { .rtm_family = family };
+  int code = -NLE_DUMP_INTR;
 
-  if (code < 0)
+  nl_socket_modify_cb (self, NL_CB_VALID, NL_CB_CUSTOM, on_route_of_all, links);
+  /* Routes may come and go meanwhile; what was seen once counts. */
+  for (guint tries = 0; code == -NLE_DUMP_INTR && tries < MAX_DUMPS; tries++)
     {
-      vmsan_netlink_set_error (error, code, "Listing routes failed");
-      return NULL;
+      code = nl_send_simple (self, RTM_GETROUTE, NLM_F_DUMP, (void *) &header, sizeof header);
+      if (code >= 0)
+        code = nl_recvmsgs_default (self);
     }
-  for (struct nl_object *o = nl_cache_get_first (cache); o != NULL; o = nl_cache_get_next (o))
-    add_default_links ((RtnlRoute *) o, links);
-  return g_steal_pointer (&links);
+  nl_socket_modify_cb (self, NL_CB_VALID, NL_CB_DEFAULT, NULL, NULL);
+  if (code >= 0 || code == -NLE_DUMP_INTR)
+    return g_steal_pointer (&links);
+  vmsan_netlink_set_error (error, code, "Listing routes failed");
+  return NULL;
 }
