@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from caller import GLib, options
+from caller import BusError, GLib, options
 from world import N_PREPARED, networks
 
 
@@ -60,6 +60,27 @@ def test_a_machine_that_is_not_started_keeps_its_address_and_takes_none(world):
     world.vm(path, "Stop", force=True)
     world.vm(path, "Start")
     assert address(world, path) == before
+
+
+def test_a_creation_that_fails_before_its_network_gives_it_back(world):
+    world.wait_for_pool()
+    _, ready, _, _ = networks()
+    world.order("create", "cgroup", "before-apply", "fail")
+    with pytest.raises(BusError):
+        world.create()
+    assert networks()[1] == ready
+    path = world.create()
+    assert f"prepared-{slot_of(address(world, path))}" in ready
+
+
+def test_a_creation_that_fails_after_its_network_does_not(world):
+    world.wait_for_pool()
+    _, ready, _, _ = networks()
+    world.order("create", "network", "after-apply", "fail")
+    with pytest.raises(BusError):
+        world.create()
+    world.wait_for_pool()
+    assert len(networks()[1] - ready) == 1
 
 
 HARMS = {

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 
 from agent_client import EXEC_FAILED, STARTED, STDIN_EOF, Session, Stream, fields
-from caller import Caller, GLib, options
+from caller import Caller, GLib, options, wait_until
 from small_internet import NAME_SERVER4
 
 STATE = os.environ["VMSAN_TEST_STATE_DIR"]
@@ -73,13 +73,23 @@ class RealWorld:
         self.process = None
 
     def assert_threads_at_home(self):
-        """A thread of the service that is left in a machine's network does others' work there."""
+        """A thread of the service that is left in a machine's network does others' work there. Those
+        that prepare networks are inside one for some moments."""
         home = os.readlink(f"/proc/{self.process.pid}/ns/net")
-        for place in glob.glob(f"/proc/{self.process.pid}/task/*/ns/net"):
+
+        def is_at_home(place):
             try:
-                assert os.readlink(place) == home
+                return os.readlink(place) == home
             except FileNotFoundError:
-                pass  # it has ended meanwhile
+                return True  # it has ended meanwhile
+
+        away = glob.glob(f"/proc/{self.process.pid}/task/*/ns/net")
+
+        def are_at_home():
+            away[:] = [place for place in away if not is_at_home(place)]
+            return not away
+
+        wait_until(are_at_home, 10, f"the end of threads in other networks: {away}")
 
     def close(self):
         if self.process is not None:
