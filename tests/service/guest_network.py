@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Policies, and whom a guest reaches under them."""
+"""Policies, whom a guest reaches under them, and what the host's network is like."""
 
 import json
+import os
 import subprocess
 
 from caller import GLib, options
@@ -19,9 +20,9 @@ def strings(*values):
     return GLib.Variant("as", values)
 
 
-def set_policy(world, path, **values):
-    world.alice.call(path, "org.vmsan.VM", "SetNetworkPolicy",
-                     GLib.Variant("(a{sv})", (options(**values),)))
+def set_policy(world, path, caller=None, **values):
+    (caller or world.alice).call(path, "org.vmsan.VM", "SetNetworkPolicy",
+                                 GLib.Variant("(a{sv})", (options(**values),)))
 
 
 def reach(world, path, *probe):
@@ -62,3 +63,36 @@ def host_members():
     sets = [part["set"] for part in json.loads(ruleset)["nftables"] if "set" in part]
     return [tuple(entry["concat"]) for one in sets if one["name"] in ("members4", "members6")
             for entry in one.get("elem", [])]
+
+
+def read_settings(link):
+    """Those of the host that are changed for machines; only newer kernels have force_forwarding."""
+    found = {}
+    for name in (f"ipv4/conf/{link}/forwarding", f"ipv6/conf/{link}/force_forwarding",
+                 f"ipv6/conf/{link}/accept_ra", "ipv6/conf/all/forwarding"):
+        path = f"/proc/sys/net/{name}"
+        if os.path.exists(path):
+            with open(path) as file:
+                found[name] = file.read()
+    return found
+
+
+def host_state():
+    """Links, namespaces, rules and forwarding of this run's host, without those networks that wait
+    for machines: these may come at any time, but each is known by its namespace's name."""
+    def run(*command):
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    links = sorted(link["ifname"] for link in json.loads(run("ip", "-j", "link")))
+    namespaces = {line.split()[0] for line in run("ip", "netns").splitlines()}
+    waiting = {name for name in namespaces if name.startswith(("vmsan-prepared-", "vmsan-making-"))}
+    links = [name for name in links if name not in {f"vmsan{w.split('-')[2]}" for w in waiting}]
+    forwarding = {}
+    for name in ["all", *links]:
+        for setting in ("ipv4/conf/%s/forwarding", "ipv6/conf/%s/forwarding",
+                        "ipv6/conf/%s/force_forwarding", "ipv6/conf/%s/accept_ra"):
+            path = "/proc/sys/net/" + setting % name
+            if os.path.exists(path):  # only newer kernels have force_forwarding
+                with open(path) as file:
+                    forwarding[path] = file.read()
+    return links, namespaces - waiting, run("nft", "list", "ruleset"), forwarding

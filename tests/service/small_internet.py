@@ -9,7 +9,7 @@ import sys
 # Of both families alike, with a digit at the end of the name.
 HOST4, OUTSIDE4 = "203.0.113.1", "203.0.113.2"
 HOST6, OUTSIDE6 = "2001:db8::1", "2001:db8::2"
-OTHER4, OTHER6 = "198.51.100.7", "2001:db8:1::7"  # also outside, in another prefix
+OTHER4, OTHER6 = "198.51.100.7", "2001:db8:1::7"  # also outside, in another prefix; IPv4 with names
 NAME_SERVER4, NAME_SERVER6 = "198.51.100.53", "2001:db8:1::53"
 NAMED4, NAMED6 = "1.2.3.4", "2600::4"  # what all names lead to: no answer is for examples
 METADATA4, METADATA6 = "169.254.169.254", "fd00:ec2::254"  # a cloud's
@@ -18,7 +18,7 @@ NAMESPACE = "outside"
 NAME_LOG = "/run/small-internet-names"
 UDP_LOG = "/run/small-internet-udp"
 SERVER = os.path.join(os.path.dirname(__file__), "outside_server.py")
-NAMES = os.path.join(os.path.dirname(__file__), "outside_names.py")
+NAME_SERVER = os.path.join(os.path.dirname(__file__), "outside_names.py")
 
 
 def ip(*arguments):
@@ -47,8 +47,8 @@ class SmallInternet:
         ip("route", "add", METADATA4, "via", OUTSIDE4)
         inside = ["ip", "netns", "exec", NAMESPACE]
         self.servers = [self.serve(inside, SERVER, UDP_LOG), self.serve([], SERVER, UDP_LOG),
-                        self.serve(inside, NAMES, NAME_LOG, NAME_SERVER4, NAME_SERVER6, NAMED4,
-                                   NAMED6)]
+                        self.serve(inside, NAME_SERVER, NAME_LOG,
+                                   f"{NAME_SERVER4},{NAME_SERVER6},{OTHER4}", f"{NAMED4},{NAMED6}")]
 
     def serve(self, prefix, *program):
         process = subprocess.Popen([*prefix, sys.executable, "-B", *program],

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What real guests reach, and who reaches them, through the real rules, by real packets."""
 
-import json
 import os
 import signal
 import subprocess
@@ -10,8 +9,8 @@ import time
 import pytest
 
 from caller import BusError, wait_until
-from guest_network import (GATEWAY4, GATEWAY6, WAIT_S, answering, host_members, ping, set_policy,
-                           strings, tcp, udp)
+from guest_network import (GATEWAY4, GATEWAY6, WAIT_S, answering, host_members, host_state, ping,
+                           set_policy, strings, tcp, udp)
 from real_world import RUNTIME
 from small_internet import (HOST4, HOST6, METADATA4, METADATA6, NAME_LOG, NAME_SERVER6, NAMED4, NAMED6,
                             OTHER4, OTHER6, OUTSIDE4, OUTSIDE6)
@@ -30,27 +29,6 @@ def online(world, internet):
 def open_vm(world, online):
     set_policy(world, online, network_policy="allow-all")
     return online
-
-
-def host_state():
-    """Links, namespaces, rules and forwarding of this run's host, without those networks that wait
-    for machines: these may come at any time, but each is known by its namespace's name."""
-    def run(*command):
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-    links = sorted(link["ifname"] for link in json.loads(run("ip", "-j", "link")))
-    namespaces = {line.split()[0] for line in run("ip", "netns").splitlines()}
-    waiting = {name for name in namespaces if name.startswith(("vmsan-prepared-", "vmsan-making-"))}
-    links = [name for name in links if name not in {f"vmsan{w.split('-')[2]}" for w in waiting}]
-    forwarding = {}
-    for name in ["all", *links]:
-        for setting in ("ipv4/conf/%s/forwarding", "ipv6/conf/%s/forwarding",
-                        "ipv6/conf/%s/force_forwarding", "ipv6/conf/%s/accept_ra"):
-            path = "/proc/sys/net/" + setting % name
-            if os.path.exists(path):  # only newer kernels have force_forwarding
-                with open(path) as file:
-                    forwarding[path] = file.read()
-    return links, namespaces - waiting, run("nft", "list", "ruleset"), forwarding
 
 
 def test_guest_has_the_fixed_address(world, open_vm):

@@ -149,7 +149,8 @@ def guest_probes(policy, targets):
                     continue  # is asked above
                 opens = (policy.opens(target, protocol, port)
                          or policy.opens(target + number, protocol, port))
-                found.append(Probe(protocol, address, port, answers=opens))
+                payload = question("probe.example") if port == 53 else b"x"
+                found.append(Probe(protocol, address, port, opens, payload))
     return found
 
 
