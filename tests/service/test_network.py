@@ -284,7 +284,7 @@ def test_machine_without_a_network_has_loopback_only(world, internet):
 
 def test_published_port_is_the_hosts_own_unless_said_otherwise(world, internet):
     machine = world.create(name="server", network_policy="deny-all", published_ports=strings(
-        "8080:80", f"{HOST4}:8081:80", f"[{HOST6}]:8081:80", "[::]:8082:80"))
+        "8080:80", f"{HOST4}:8081:80"))
     try:
         server = world.start_exec(machine, "httpd", "-f", "-p", "80", "-h", "/bin")
 
@@ -305,11 +305,6 @@ def test_published_port_is_the_hosts_own_unless_said_otherwise(world, internet):
         end = time.monotonic() + 60
         while fetch(outside, HOST4, 8081) != "HTTP":
             assert time.monotonic() < end, "the port published to the outside does not answer"
-        assert fetch(outside, HOST6, 8081) == "HTTP"
-        assert fetch(outside, HOST6, 8082) == "HTTP"
-        assert fetch([], HOST6, 8081) == "HTTP"
-        assert fetch(outside, HOST6, 8080) == ""
-        assert fetch(outside, HOST4, 8082) == ""
         with pytest.raises(BusError) as caught:
             world.create(name="second", published_ports=strings("8080:80"))
         assert caught.value.name == "org.vmsan.Error.Exists"
@@ -323,7 +318,6 @@ def test_bad_policies_are_refused_before_anything_is_made(world, internet):
     for values in ({"allowed_cidrs": strings("203.0.113.1/24")},
                    {"denied_cidrs": strings("300.1.2.3")},
                    {"allowed_cidrs": strings("198.18.0.0/16")},
-                   {"allowed_cidrs": strings("fd12:3456:789a::/48")},
                    {"allowed_domains": strings("exa mple.com")},
                    {"published_ports": strings("0:80")},
                    {"published_ports": strings("8080:80", "8080:81")},

@@ -3,6 +3,7 @@
 not as well as by what is answered."""
 
 import bisect
+import subprocess
 import time
 from typing import NamedTuple
 
@@ -10,7 +11,8 @@ import pytest
 
 from guest_frames import (DESTINATION_OPTIONS, HOP_BY_HOP, frame, last_fragment_first,
                           with_options)
-from guest_network import BARRIER, GATEWAY4, GATEWAY6, host_members, set_policy, strings
+from guest_network import (BARRIER, GATEWAY4, GATEWAY6, WAIT_S, host_members, set_policy,
+                           strings)
 from guest_packets import (Capture, Probe, probe_from_guest, probe_from_here, question,
                            run_in_guest)
 from guest_stream import Stream
@@ -21,7 +23,9 @@ from small_internet import (DOH4, DOH6, HOST4, HOST6, METADATA4, METADATA6, NAME
 GUEST4, GUEST6 = "192.0.0.2", "fd76:6d73:616e::2"
 WAYS = (("tcp", 80), ("udp", 80), ("icmp", 0), ("tcp", 53), ("udp", 53), ("tcp", 853), ("udp", 853),
         ("tcp", 443), ("udp", 443))
-PUBLISHED = 8090  # to the guest's UDP port 80
+LATE_PORTS = {port for _, port in WAYS if port}  # of servers, whose answers may come late
+PUBLISHED, GUEST_PORT = 8090, 4000  # over UDP
+PUBLISHED_WEB, GUEST_WEB = 8091, 4080  # over TCP, in IPv6 only
 
 
 class Machine:
@@ -38,7 +42,8 @@ class Machine:
 @pytest.fixture(scope="module")
 def machine(world, internet):
     machine = Machine(world, name="prober", published_ports=strings(
-        f"{HOST4}:{PUBLISHED}:80/udp", f"[{HOST6}]:{PUBLISHED}:80/udp"))
+        f"{HOST4}:{PUBLISHED}:{GUEST_PORT}/udp", f"[{HOST6}]:{PUBLISHED}:{GUEST_PORT}/udp",
+        f"[{HOST6}]:{PUBLISHED_WEB}:{GUEST_WEB}"))
     yield machine
     world.call(machine.path, "Remove", force=True)
 
@@ -191,20 +196,47 @@ def routes_to_machines(internet):
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name.replace(" ", "-"))
 def test_only_what_is_published_comes_to_a_guest(world, machine, routes_to_machines, policy):
     policy.put_in_force(world, machine)
+    ways = (*WAYS, ("udp", PUBLISHED))
     here = [Probe(protocol, address, port, answers=False)
-            for address in (machine.own4, machine.own6) for protocol, port in WAYS]
+            for address in (machine.own4, machine.own6) for protocol, port in ways]
+    # Where a port is published is where it is reached, not where that leads to.
     there = [Probe(protocol, address, port, answers=False)
-             for address in (GUEST4, GUEST6) for protocol, port in WAYS]
+             for address in (machine.own4, machine.own6, GUEST4, GUEST6)
+             for protocol, port in (*ways, ("udp", GUEST_PORT), ("tcp", GUEST_WEB))]
     published = [Probe("udp", HOST4, PUBLISHED, answers=False),
                  Probe("udp", HOST6, PUBLISHED, answers=False)]
     with Capture("tap0", machine.namespace, outgoing=True) as tap:
         outcomes = probe_from_here([], here)
         outcomes += probe_from_here(["ip", "netns", "exec", NAMESPACE],
-                                    [*here, *there, *published, Probe("icmp", HOST4)])
-        arrived = {way for way in tap.take_ways() if (way[0], way[2]) in WAYS}
-    assert arrived == {("udp", GUEST4, 80), ("udp", GUEST6, 80)}
+                                    [*there, *published, Probe("icmp", HOST4)])
+        arrived = [packet.way for packet in tap.take() if packet.source_port not in LATE_PORTS
+                   and packet.protocol in ("tcp", "udp", "icmp")]
+    assert sorted(arrived) == [("udp", GUEST4, GUEST_PORT), ("udp", GUEST6, GUEST_PORT)]
     assert "answered" not in [outcome.kind for outcome in outcomes[:-1]]
     assert outcomes[-1].kind == "answered"
+
+
+def fetch(prefix, address, port):
+    """The first word of what a web server says, or "" when there is none."""
+    script = ("import socket\n"
+              f"s = socket.create_connection(('{address}', {port}), {WAIT_S})\n"
+              f"s.settimeout({WAIT_S})\n"
+              "s.sendall(b'GET /none HTTP/1.0\\r\\n\\r\\n')\n"
+              "print(s.recv(4).decode())")
+    return subprocess.run([*prefix, "/usr/bin/python3", "-c", script], capture_output=True,
+                          text=True).stdout.strip()
+
+
+def test_a_port_published_over_ipv6_leads_to_the_guest(world, machine):
+    set_policy(world, machine.path, network_policy="deny-all")
+    server = world.start_exec(machine.path, "httpd", "-f", "-p", str(GUEST_WEB), "-h", "/bin")
+    outside = ["ip", "netns", "exec", NAMESPACE]
+    end = time.monotonic() + 60
+    while fetch(outside, HOST6, PUBLISHED_WEB) != "HTTP":
+        assert time.monotonic() < end, "the published port does not answer"
+    assert fetch([], HOST6, PUBLISHED_WEB) == "HTTP"
+    assert fetch(outside, HOST4, PUBLISHED_WEB) == ""
+    server.stream.close()
 
 
 # ---- Forged sources ----------------------------------------------------------------------------
