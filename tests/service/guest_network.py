@@ -78,21 +78,14 @@ def read_settings(link):
 
 
 def host_state():
-    """Links, namespaces, rules and forwarding of this run's host, without those networks that wait
-    for machines: these may come at any time, but each is known by its namespace's name."""
+    """Links, namespaces, rules and settings of each link of this run's host, without those networks
+    that wait for machines: these may come at any time, but each is known by its namespace's name."""
     def run(*command):
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
-    links = sorted(link["ifname"] for link in json.loads(run("ip", "-j", "link")))
     namespaces = {line.split()[0] for line in run("ip", "netns").splitlines()}
     waiting = {name for name in namespaces if name.startswith(("vmsan-prepared-", "vmsan-making-"))}
-    links = [name for name in links if name not in {f"vmsan{w.split('-')[2]}" for w in waiting}]
-    forwarding = {}
-    for name in ["all", *links]:
-        for setting in ("ipv4/conf/%s/forwarding", "ipv6/conf/%s/forwarding",
-                        "ipv6/conf/%s/force_forwarding", "ipv6/conf/%s/accept_ra"):
-            path = "/proc/sys/net/" + setting % name
-            if os.path.exists(path):  # only newer kernels have force_forwarding
-                with open(path) as file:
-                    forwarding[path] = file.read()
-    return links, namespaces - waiting, run("nft", "list", "ruleset"), forwarding
+    links = {link["ifname"] for link in json.loads(run("ip", "-j", "link"))}
+    links -= {f"vmsan{name.split('-')[2]}" for name in waiting}
+    return (sorted(links), namespaces - waiting, run("nft", "list", "ruleset"),
+            {link: read_settings(link) for link in links})
