@@ -4,13 +4,12 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 
 import pytest
 
 from caller import BusError, GLib, options, wait_until
-from world import PARENT, RUNTIME, STATE, cgroup_roots
+from world import PARENT, RUNTIME, STATE, cgroup_roots, networks
 
 
 def record_path(path):
@@ -199,8 +198,9 @@ def test_many_machines_at_once_share_nothing(world):
     assert len({d["pid"] for d in everything}) == 32
     assert len({d["cgroup"] for d in everything}) == 32
     assert len({d["network"]["address"] for d in everything}) == 32
-    assert len([name for _, name in socket.if_nameindex() if name.startswith("vmsan")]) == 32
-    assert {f"vmsan-{path.split('/')[-1]}" for path in paths} <= set(os.listdir("/run/netns"))
+    namespaces, ready, making, slots = networks()
+    assert len(slots - {name.split("-")[1] for name in ready | making}) == 32
+    assert namespaces == {path.split("/")[-1] for path in paths}
     ends = [world.root.start(path, "org.vmsan.VM", "Remove",
                              GLib.Variant("(a{sv})", (options(force=True),))) for path in paths]
     for end in ends:

@@ -51,28 +51,34 @@ def files_below(top, leave_out=()):
 NUMBERS = re.compile(r"\bhandle \d+|^\s*\d+: ", re.MULTILINE)
 
 
+def waiting_links():
+    _, ready, making, _ = networks()
+    return {f"vmsan{name.split('-')[1]}" for name in ready | making}
+
+
 def network_state():
     """Links, addresses, routes, rules and settings of this run's host, without those of networks that
-    wait for machines, which may come at any time."""
-    _, ready, making, _ = networks()
-    waiting = {f"vmsan{name.split('-')[1]}" for name in ready | making}
+    wait for machines, which may come at any time: a link has its name only while the namespace has."""
+    waiting = waiting_links()
 
     def run(*command):
         text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        waiting.update(waiting_links())
         lines = [line for line in text.splitlines() if not waiting & set(re.split(r"[\s@]+", line))]
         return NUMBERS.sub("", "\n".join(lines))
 
-    settings = {}
-    for link in [*{name for _, name in socket.if_nameindex()} - waiting, "all", "default"]:
+    state = {"links": run("ip", "-o", "addr"), "routes": run("ip", "route", "show", "table", "all"),
+             "routes6": run("ip", "-6", "route", "show", "table", "all"),
+             "rules": run("nft", "list", "ruleset"), "settings": {}}
+    links = {name for _, name in socket.if_nameindex()}
+    for link in [*links - waiting_links() - waiting, "all", "default"]:
         for family in ("ipv4", "ipv6"):
             for name in ("forwarding", "force_forwarding", "accept_ra"):
                 path = f"/proc/sys/net/{family}/conf/{link}/{name}"
                 if os.path.exists(path):
                     with open(path) as file:
-                        settings[path] = file.read()
-    return {"links": run("ip", "-o", "addr"), "routes": run("ip", "route", "show", "table", "all"),
-            "routes6": run("ip", "-6", "route", "show", "table", "all"),
-            "rules": run("nft", "list", "ruleset"), "settings": settings}
+                        state["settings"][path] = file.read()
+    return state
 
 
 def networks():
