@@ -83,7 +83,7 @@ static gboolean
 check_ports (char **ports, GError **error)
 {
   for (gsize i = 0; ports != NULL && ports[i] != NULL; i++)
-    if (!has_port_form (ports[i]))
+    if (ports[i][0] != '\0' && !has_port_form (ports[i]))
       {
         g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                      _ ("“%s” is not a port to publish: write [ADDRESS:]PORT:GUEST-PORT with ports "
@@ -125,7 +125,8 @@ network_options_fill (const NetworkOptions *options, GVariantDict *dict, GError 
       !check_ports (options->ports, error) ||
       !add_list (dict, "allowed-domains", options->allowed_domains, _ ("allowed names"), error) ||
       !add_list (dict, "allowed-cidrs", options->allowed_cidrs, _ ("allowed addresses"), error) ||
-      !add_list (dict, "denied-cidrs", options->denied_cidrs, _ ("denied addresses"), error))
+      !add_list (dict, "denied-cidrs", options->denied_cidrs, _ ("denied addresses"), error) ||
+      !add_list (dict, "published-ports", options->ports, _ ("published ports"), error))
     return FALSE;
   if (options->bandwidth != NULL)
     {
@@ -137,8 +138,6 @@ network_options_fill (const NetworkOptions *options, GVariantDict *dict, GError 
     g_variant_dict_insert (dict, "network", "s", "none");
   if (options->policy != NULL)
     g_variant_dict_insert (dict, "network-policy", "s", options->policy);
-  if (options->ports != NULL)
-    g_variant_dict_insert (dict, "published-ports", "^as", options->ports);
   if (options->icmp || options->no_icmp)
     g_variant_dict_insert (dict, "allow-icmp", "b", options->icmp);
   return TRUE;

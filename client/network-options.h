@@ -14,7 +14,7 @@ typedef struct
   char **allowed_domains; /* of these lists NULL: not given; one empty text: none in it */
   char **allowed_cidrs;
   char **denied_cidrs;
-  char **ports; /* of CreateVM */
+  char **ports;
   char *bandwidth;
   gboolean icmp;
   gboolean no_icmp;

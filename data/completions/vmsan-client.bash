@@ -50,7 +50,7 @@ _vmsan_client()
       show/) common+=' --console' ;;
       stop/) common+=' --force --deadline' ;;
       remove/) common+=' --force' ;;
-      network/) common+=' --policy --allow-domain --allow-cidr --deny-cidr --bandwidth --icmp --no-icmp' ;;
+      network/) common+=' --policy --allow-domain --allow-cidr --deny-cidr --publish-port --bandwidth --icmp --no-icmp' ;;
       exec/) common+=' --env --workdir --user --timeout' ;;
       events/) common+=' --count --name' ;;
       doctor/) common+=' --repair' ;;

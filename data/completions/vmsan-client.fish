@@ -61,6 +61,7 @@ complete -c vmsan-client -n '__vmsan_in network' -l policy -xa 'allow-all deny-a
 complete -c vmsan-client -n '__vmsan_in network' -l allow-domain -x -d 'Name that may be reached'
 complete -c vmsan-client -n '__vmsan_in network' -l allow-cidr -x -d 'Addresses that may be reached'
 complete -c vmsan-client -n '__vmsan_in network' -l deny-cidr -x -d 'Addresses that may not'
+complete -c vmsan-client -n '__vmsan_in network' -l publish-port -x -d '[ADDRESS:]PORT:GUEST-PORT[/udp]'
 complete -c vmsan-client -n '__vmsan_in network' -l bandwidth -x -d 'Limit in Mbit/s'
 complete -c vmsan-client -n '__vmsan_in network' -l icmp -d 'Pings follow the policy'
 complete -c vmsan-client -n '__vmsan_in network' -l no-icmp -d 'Drop pings'

@@ -184,12 +184,12 @@ void
 vmsan_bus_set_network_policy (VmsanBusCall *call)
 {
   VmsanNetManager *networks = vmsan_vm_manager_get_networks (call->bus->manager);
+  const VmsanNetPolicy *old = vmsan_vm_get_record (call->vm)->network;
   GError *error = NULL;
   g_autoptr (VmsanNetPolicy) policy =
-      vmsan_net_policy_parse (call->request, vmsan_vm_get_record (call->vm)->network,
-                              vmsan_net_manager_get_pools (networks), &error);
+      vmsan_net_policy_parse (call->request, old, vmsan_net_manager_get_pools (networks), &error);
 
-  if (policy == NULL)
+  if (policy == NULL || !vmsan_net_policy_check_caller (policy, old, call->uid, &error))
     vmsan_bus_call_fail (call, error);
   else
     vmsan_vm_set_network_policy_async (call->vm, policy, call->actor, on_policy_set, call);

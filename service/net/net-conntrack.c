@@ -252,7 +252,8 @@ vmsan_net_conntrack_forget (int namespace_fd,
     .requests = g_ptr_array_new_with_free_func ((GDestroyNotify) nlmsg_free),
   };
 
-  if (!vmsan_net_inside_run (namespace_fd, sweep_all, &self, error))
+  if (namespace_fd < 0 ? !sweep_all (&self, error)
+                       : !vmsan_net_inside_run (namespace_fd, sweep_all, &self, error))
     return -1;
   return (int) self.requests->len;
 }

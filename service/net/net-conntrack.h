@@ -17,8 +17,8 @@ typedef struct
 
 typedef gboolean (*VmsanNetConnectionFunc) (const VmsanNetConnection *connection, gpointer data);
 
-/* Makes the namespace @namespace_fd forget all connections for which @forget returns TRUE. Returns
- * how many, or -1. One that ends by itself in between is fine. */
+/* Makes the namespace @namespace_fd, or the caller's own for -1, forget all connections for which
+ * @forget returns TRUE. Returns how many, or -1. One that ends by itself in between is fine. */
 int vmsan_net_conntrack_forget (int namespace_fd,
                                 VmsanNetConnectionFunc forget,
                                 gpointer data,

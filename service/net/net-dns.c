@@ -121,13 +121,11 @@ open_socket (const char *gateway, GError **error)
       socket (v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   struct sockaddr_in to4 = { .sin_family = AF_INET, .sin_port = htons (53) };
   struct sockaddr_in6 to6 = { .sin6_family = AF_INET6, .sin6_port = htons (53) };
-  int code;
 
   inet_pton (AF_INET, gateway, &to4.sin_addr);
   inet_pton (AF_INET6, gateway, &to6.sin6_addr);
-  code = v4 ? connect (fd, (struct sockaddr *) &to4, sizeof to4)
-            : connect (fd, (struct sockaddr *) &to6, sizeof to6);
-  if (fd < 0 || code < 0)
+  if (fd < 0 || (v4 ? connect (fd, (struct sockaddr *) &to4, sizeof to4)
+                    : connect (fd, (struct sockaddr *) &to6, sizeof to6)) < 0)
     {
       vmsan_error_set_errno (error, errno, "Opening a way to the resolver at %s failed", gateway);
       return -1;
@@ -214,12 +212,15 @@ fail (int message_fd, GError **error)
   return FALSE;
 }
 
-static gboolean
-has_server (const VmsanNetDnsSpec *spec)
+gboolean
+vmsan_net_dns_check_servers (const GArray *resolvers, gboolean has_ipv6, GError **error)
 {
-  for (guint i = 0; spec->resolvers != NULL && i < spec->resolvers->len; i++)
-    if (spec->has_ipv6 || g_array_index (spec->resolvers, VmsanNetResolver, i).family == AF_INET)
+  for (guint i = 0; resolvers != NULL && i < resolvers->len; i++)
+    if (has_ipv6 || g_array_index (resolvers, VmsanNetResolver, i).family == AF_INET)
       return TRUE;
+  g_set_error_literal (error, VMSAN_ERROR, VMSAN_ERROR_UNAVAILABLE,
+                       "Listed domains need a name server to ask, and this host has none that "
+                       "machines can reach; set Resolver in vmsand.conf");
   return FALSE;
 }
 
@@ -237,15 +238,8 @@ vmsan_net_dns_spawn (const VmsanNetDnsSpec *spec,
 
   g_return_val_if_fail (vmsan_net_policy_get_names (policy) == VMSAN_NET_NAMES_LISTED, NULL);
 
-  if (binary == NULL)
+  if (binary == NULL || !vmsan_net_dns_check_servers (spec->resolvers, spec->has_ipv6, error))
     return NULL;
-  if (!has_server (spec))
-    {
-      g_set_error_literal (error, VMSAN_ERROR, VMSAN_ERROR_UNAVAILABLE,
-                           "Listed domains need a name server to ask, and this host has none that "
-                           "machines can reach; set Resolver in vmsand.conf");
-      return NULL;
-    }
   if (!vmsan_net_inside_run (spec->namespace_fd, check_free_inside, (gpointer) spec, error))
     return NULL;
   configuration = vmsan_net_dns_configuration (spec, policy);

@@ -25,6 +25,9 @@ typedef struct
 /* Where dnsmasq is, or NULL with UNAVAILABLE, which says what to install. (transfer full) */
 char *vmsan_net_dns_find_binary (const char *configured, GError **error);
 
+/* UNAVAILABLE unless a resolver could ask one of @resolvers. */
+gboolean vmsan_net_dns_check_servers (const GArray *resolvers, gboolean has_ipv6, GError **error);
+
 /* dnsmasq's configuration for a policy with listed names; pure, for tests. */
 char *vmsan_net_dns_configuration (const VmsanNetDnsSpec *spec, const VmsanNetPolicy *policy);
 

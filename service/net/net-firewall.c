@@ -11,6 +11,8 @@
 #include "net/net-rules.h"
 #include "sys/error.h"
 
+#include <string.h>
+
 /* Elements may expire between being read and being moved. */
 #define AGE_ATTEMPTS 5
 
@@ -37,6 +39,7 @@ typedef struct
   VmsanNetReach *reach;
   VmsanNetPrefix guests[2];
   VmsanNetPrefix gateways[2];
+  const GPtrArray *ports;
   gboolean keep_names;
 } Cut;
 
@@ -47,15 +50,31 @@ is_one_of (const VmsanNetPrefix *address, const VmsanNetPrefix *two)
          vmsan_net_prefix_contains (&two[1], address);
 }
 
-/* What others have opened to published ports stays: these do not change. What the guest has asked
- * its resolver is forgotten always: the next question may have to go somewhere else. */
+static gboolean
+is_published (const VmsanNetConnection *connection, const GPtrArray *ports)
+{
+  for (guint i = 0; i < ports->len; i++)
+    {
+      const VmsanNetPort *port = g_ptr_array_index (ports, i);
+
+      if (port->guest_port == connection->port &&
+          connection->protocol == (port->udp ? IPPROTO_UDP : IPPROTO_TCP) &&
+          (strchr (port->host_address, ':') != NULL) ==
+              (connection->destination.family == AF_INET6))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* What others have opened to published ports stays while these do. What the guest has asked its
+ * resolver is forgotten always: the next question may have to go somewhere else. */
 static gboolean
 is_cut (const VmsanNetConnection *connection, gpointer data)
 {
   Cut *cut = data;
 
   if (!is_one_of (&connection->source, cut->guests))
-    return FALSE;
+    return is_one_of (&connection->answerer, cut->guests) && !is_published (connection, cut->ports);
   if (is_one_of (&connection->destination, cut->gateways))
     return TRUE;
   switch (vmsan_net_reach_judge (cut->reach, &connection->destination, connection->protocol,
@@ -78,7 +97,7 @@ forget_connections (const VmsanNetFirewall *self, const VmsanNetPolicy *policy, 
 {
   g_autoptr (VmsanNetReach) reach = vmsan_net_reach_new (policy, self->pools);
   g_autoptr (GError) error = NULL;
-  Cut cut = { .reach = reach, .keep_names = keep_names };
+  Cut cut = { .reach = reach, .ports = policy->ports, .keep_names = keep_names };
 
   if (!vmsan_net_prefix_parse (VMSAN_NET_GUEST4, &cut.guests[0], &error) ||
       !vmsan_net_prefix_parse (VMSAN_NET_GUEST6, &cut.guests[1], &error) ||

@@ -21,14 +21,15 @@
 /* Loopback addresses pass the links of those machines only that have ports there; the table's first
  * chain keeps them from doing so in the other direction. */
 static gboolean
-set_localnet (const VmsanNetMember *member, GError **error)
+set_localnet (const VmsanNetMember *member, const VmsanNetPolicy *old, GError **error)
 {
-  const VmsanNetInetSetting setting = { IPV4_DEVCONF_ROUTE_LOCALNET, 1 };
+  gboolean needed = vmsan_net_host_rules_needs_localnet (member->policy);
+  const VmsanNetInetSetting setting = { IPV4_DEVCONF_ROUTE_LOCALNET, needed };
   g_autofree char *name = vmsan_net_host_link_name (member->slot);
   g_autoptr (VmsanNetlink) netlink = NULL;
   VmsanNetLink link;
 
-  if (!vmsan_net_host_rules_needs_localnet (member->policy))
+  if (!needed && (old == NULL || !vmsan_net_host_rules_needs_localnet (old)))
     return TRUE;
   netlink = vmsan_netlink_open (error);
   return netlink != NULL && vmsan_netlink_get_link (netlink, name, 0, &link, error) &&
@@ -50,7 +51,7 @@ vmsan_net_host_rebuild (const VmsanNetHost *self,
       g_autoptr (GError) local_error = NULL;
 
       /* A link that is gone must not keep the other machines from theirs. */
-      if (!set_localnet (&members[i], &local_error))
+      if (!set_localnet (&members[i], NULL, &local_error))
         g_warning ("Ports on the host's loopback will not work: %s", local_error->message);
     }
   return TRUE;
@@ -97,7 +98,7 @@ vmsan_net_host_add (const VmsanNetHost *self,
   return (commands->len == 0 ||
           vmsan_net_nft_run (HERE, commands->str, "Adding a machine to the host's firewall table",
                              error)) &&
-         set_localnet (member, error);
+         set_localnet (member, old, error);
 }
 
 /* ---- Removing ------------------------------------------------------------------------------ */

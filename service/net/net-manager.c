@@ -5,23 +5,27 @@
 
 #include "net/net-manager.h"
 
+#include "net/net-check.h"
 #include "net/net-conntrack.h"
 #include "net/net-dns-keeper.h"
-#include "net/net-dns.h"
 #include "net/net-firewall.h"
+#include "net/net-forwarding.h"
+#include "net/net-host-ports.h"
 #include "net/net-host-strays.h"
+#include "net/net-in-force.h"
 #include "net/net-namespace.h"
 #include "net/net-reaper.h"
+#include "net/net-resolvers-watch.h"
 #include "net/net-resolvers.h"
 #include "net/net-ruleset.h"
-#include "net/net-uplink.h"
 #include "net/net-warm-pool.h"
+#include "net/net-watch.h"
 #include "sys/error.h"
 #include "sys/fd.h"
-#include "sys/source.h"
 
 #include <fcntl.h>
-#include <glib-unix.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/rtnetlink.h>
 #include <string.h>
 
 #define NAMESPACE_DIRECTORY "/run/netns"
@@ -43,18 +47,27 @@ struct _VmsanNetManager
   VmsanNetSlots *slots;
   VmsanNetWarmPool *warm_pool;
 
-  GMutex host_lock;    /* of the host's table and settings, and of the next */
-  GHashTable *members; /* slot + 1 → VmsanNetPolicy, of machines that are set up */
+  GMutex host_lock;        /* of the host's table and settings, and of the next */
+  GHashTable *members;     /* slot + 1 → VmsanNetPolicy, of machines that are set up */
+  GArray *known_resolvers; /* of VmsanNetResolver: the host's, when last looked at */
 
-  int ruleset_fd; /* hears of every change to the host's rules */
-  GSource *ruleset_changed;
-  GSource *look_soon;
-  gboolean others_changed; /* rules of others, since the last look */
+  VmsanNetWatch *rules; /* of the host; all NULL where they cannot be followed */
+  VmsanNetWatch *others_rules;
+  VmsanNetWatch *routes;
+  VmsanNetResolversWatch *resolver_files; /* NULL: one is configured */
 
   GMutex looking_lock; /* who looks last for conflicts tells last, too */
   GMutex conflicts_lock;
   GStrv conflicts; /* chains of others that drop what machines forward */
 };
+
+enum
+{
+  SIGNAL_RESOLVERS_CHANGED,
+  N_SIGNALS
+};
+
+static guint signals[N_SIGNALS];
 
 G_DEFINE_FINAL_TYPE (VmsanNetManager, vmsan_net_manager, G_TYPE_OBJECT)
 
@@ -63,13 +76,15 @@ vmsan_net_manager_finalize (GObject *object)
 {
   VmsanNetManager *self = VMSAN_NET_MANAGER (object);
 
-  vmsan_source_clear (&self->ruleset_changed);
-  vmsan_source_clear (&self->look_soon);
+  g_clear_pointer (&self->rules, vmsan_net_watch_free);
+  g_clear_pointer (&self->others_rules, vmsan_net_watch_free);
+  g_clear_pointer (&self->routes, vmsan_net_watch_free);
+  g_clear_pointer (&self->resolver_files, vmsan_net_resolvers_watch_free);
+  g_clear_pointer (&self->known_resolvers, g_array_unref);
   vmsan_net_warm_pool_stop (self->warm_pool);
   vmsan_net_warm_pool_free (self->warm_pool);
   vmsan_net_reaper_free (self->reaper);
   vmsan_net_slots_free (self->slots);
-  vmsan_fd_close (&self->ruleset_fd);
   vmsan_fd_close (&self->state_fd);
   g_hash_table_unref (self->members);
   g_object_unref (self->resolvers);
@@ -86,6 +101,9 @@ static void
 vmsan_net_manager_class_init (VmsanNetManagerClass *klass)
 {
   G_OBJECT_CLASS (klass)->finalize = vmsan_net_manager_finalize;
+  signals[SIGNAL_RESOLVERS_CHANGED] =
+      g_signal_new ("resolvers-changed", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL,
+                    NULL, NULL, G_TYPE_NONE, 0);
 }
 
 static void
@@ -95,7 +113,6 @@ vmsan_net_manager_init (VmsanNetManager *self)
   g_mutex_init (&self->conflicts_lock);
   g_mutex_init (&self->looking_lock);
   self->state_fd = -1;
-  self->ruleset_fd = -1;
   self->members = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) vmsan_net_policy_unref);
 }
 
@@ -154,7 +171,7 @@ vmsan_net_manager_release_slot (VmsanNetManager *self, guint slot)
   vmsan_net_warm_pool_give_back (self->warm_pool, slot);
 }
 
-/* ---- Threads ------------------------------------------------------------------------------- */
+/* ---- In threads ---------------------------------------------------------------------------- */
 
 static void
 run (VmsanNetManager *self,
@@ -199,106 +216,7 @@ finish (GAsyncResult *result, GError **error)
   return done;
 }
 
-/* ---- What is in force ---------------------------------------------------------------------- */
-
-/* In the machine's runtime directory: a digest of the policy that is in force. When the service
- * ended in the middle of a change, it is not that of the record. */
-#define IN_FORCE_FILE "network-policy"
-#define IN_FORCE_SIZE 128
-
-static char *
-make_digest (const VmsanNetPolicy *policy)
-{
-  g_autoptr (GVariant) values = g_variant_ref_sink (vmsan_net_policy_to_variant (policy));
-  g_autoptr (GBytes) bytes = g_variant_get_data_as_bytes (values);
-
-  return g_compute_checksum_for_bytes (G_CHECKSUM_SHA256, bytes);
-}
-
-/* NULL: nobody knows. */
-static gboolean
-note_in_force (const VmsanNetMachine *machine, const VmsanNetPolicy *policy, GError **error)
-{
-  g_autofree char *digest = policy != NULL ? make_digest (policy) : g_strdup ("");
-
-  return vmsan_fd_write_file_at (machine->runtime_dir_fd, IN_FORCE_FILE, digest, strlen (digest),
-                                 0600, error);
-}
-
-static gboolean
-is_in_force (const VmsanNetMachine *machine)
-{
-  g_autofree char *noted =
-      vmsan_fd_read_file_at (machine->runtime_dir_fd, IN_FORCE_FILE, IN_FORCE_SIZE, NULL, NULL);
-  g_autofree char *digest = make_digest (machine->policy);
-
-  return g_strcmp0 (noted, digest) == 0;
-}
-
 /* ---- The host's side ----------------------------------------------------------------------- */
-
-/* Settings of the host that were changed for machines, with their old values, one a line. */
-#define UPLINK_FILE      "uplink-settings"
-#define UPLINK_FILE_SIZE 65536
-
-static GStrv
-read_uplink_changes (VmsanNetManager *self)
-{
-  g_autofree char *text =
-      vmsan_fd_read_file_at (self->state_fd, UPLINK_FILE, UPLINK_FILE_SIZE, NULL, NULL);
-
-  return text != NULL ? g_strsplit (g_strstrip (text), "\n", -1) : g_new0 (char *, 1);
-}
-
-/* What is changed is on record before it is. */
-static gboolean
-note_uplink_changes (VmsanNetManager *self, const char *const *changes, GError **error)
-{
-  g_auto (GStrv) before = read_uplink_changes (self);
-  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
-  g_auto (GStrv) all = NULL;
-  g_autofree char *text = NULL;
-
-  for (guint i = 0; before[i] != NULL; i++)
-    if (before[i][0] != '\0')
-      g_strv_builder_add (builder, before[i]);
-  g_strv_builder_addv (builder, (const char **) changes);
-  all = g_strv_builder_end (builder);
-  text = g_strjoinv ("\n", all);
-  return vmsan_fd_write_file_at (self->state_fd, UPLINK_FILE, text, strlen (text), 0600, error);
-}
-
-static gboolean
-enable_uplink (VmsanNetManager *self, gboolean *changed, GError **error)
-{
-  g_autoptr (VmsanNetlink) host = vmsan_netlink_open (error);
-  g_auto (GStrv) changes = NULL;
-
-  if (host == NULL)
-    return FALSE;
-  changes =
-      vmsan_net_uplink_plan (host, vmsan_net_uplink_get_ipv6_forwarding (self->pools.has_pool6),
-                             error);
-  if (changes == NULL)
-    return FALSE;
-  *changed = changes[0] != NULL;
-  return !*changed || (note_uplink_changes (self, (const char *const *) changes, error) &&
-                       vmsan_net_uplink_apply ((const char *const *) changes, error));
-}
-
-/* When no machine has a network any more, the host is as it was. */
-static gboolean
-restore_uplink (VmsanNetManager *self, GError **error)
-{
-  g_auto (GStrv) changes = read_uplink_changes (self);
-
-  if (changes[0] == NULL || changes[0][0] == '\0')
-    return TRUE;
-  if (!vmsan_net_uplink_restore ((const char *const *) changes, error))
-    return FALSE;
-  unlinkat (self->state_fd, UPLINK_FILE, 0);
-  return TRUE;
-}
 
 /* Call with the lock held. */
 static void
@@ -306,33 +224,6 @@ note_member (VmsanNetManager *self, const VmsanNetMachine *machine)
 {
   g_hash_table_replace (self->members, GUINT_TO_POINTER (machine->slot + 1),
                         vmsan_net_policy_ref (machine->policy));
-}
-
-/* The links of which forwarding was switched on for machines, and whether that is so for all of
- * IPv6. When somebody else has made the host a router since, none. (transfer full) */
-static GStrv
-find_opened_links (VmsanNetManager *self, gboolean *ipv6)
-{
-  g_auto (GStrv) changes = read_uplink_changes (self);
-  g_autoptr (GStrvBuilder) links = g_strv_builder_new ();
-  g_autofree char *router = NULL;
-
-  *ipv6 = FALSE;
-  if (g_file_get_contents ("/proc/sys/net/ipv4/ip_forward", &router, NULL, NULL) &&
-      router[0] == '1')
-    return g_strv_builder_end (links);
-  for (guint i = 0; changes[i] != NULL; i++)
-    {
-      g_auto (GStrv) parts = g_strsplit (changes[i], "/", 4);
-
-      if (g_strv_length (parts) != 4 || !g_str_equal (parts[1], "conf"))
-        continue;
-      if (!g_str_equal (parts[2], "all"))
-        g_strv_builder_add (links, parts[2]);
-      else if (g_str_equal (parts[0], "ipv6"))
-        *ipv6 = TRUE;
-    }
-  return g_strv_builder_end (links);
 }
 
 /* VmsanNetMember, valid as long as the lock is held. */
@@ -358,7 +249,7 @@ static gboolean
 rebuild_host (VmsanNetManager *self, const GArray *resolvers, GError **error)
 {
   VmsanNetHost host = { .pools = &self->pools, .resolvers = resolvers };
-  g_auto (GStrv) opened_links = find_opened_links (self, &host.opened_ipv6);
+  g_auto (GStrv) opened_links = vmsan_net_forwarding_list_links (self->state_fd, &host.opened_ipv6);
   g_autoptr (GArray) members = list_members (self);
 
   host.opened_links = (const char *const *) opened_links;
@@ -366,7 +257,7 @@ rebuild_host (VmsanNetManager *self, const GArray *resolvers, GError **error)
                                  error);
 }
 
-/* Call with the lock held. */
+/* Adds a machine to the table, in place of what it has under @old. Call with the lock held. */
 static gboolean
 fill_host (VmsanNetManager *self,
            const VmsanNetMachine *machine,
@@ -388,6 +279,35 @@ fill_host (VmsanNetManager *self,
   return FALSE;
 }
 
+/* The namespace lets nothing of them pass that is not published any more; what is left is where
+ * they lead. */
+static void
+cut_ports (VmsanNetManager *self, const VmsanNetMachine *machine, const VmsanNetPolicy *old)
+{
+  const VmsanNetHost host = { .pools = &self->pools };
+  const VmsanNetMember member = { machine->slot, machine->policy };
+  g_autoptr (GError) error = NULL;
+
+  if (!vmsan_net_host_ports_cut (&host, &member, old, &error))
+    g_warning ("Machine %s: connections from before its ports changed: %s", machine->id,
+               error->message);
+}
+
+/* Makes the host forward by the uplinks that it has now, the rules about them first. @rebuilt: the
+ * table is made again, for all members, only if there is anything to do. Call with the lock held.
+ */
+static gboolean
+open_uplinks (VmsanNetManager *self, const GArray *resolvers, gboolean *rebuilt, GError **error)
+{
+  g_auto (GStrv) changes = vmsan_net_forwarding_prepare (self->state_fd, &self->pools, error);
+
+  if (changes == NULL)
+    return FALSE;
+  *rebuilt = changes[0] != NULL;
+  return !*rebuilt || (rebuild_host (self, resolvers, error) &&
+                       vmsan_net_forwarding_enable ((const char *const *) changes, error));
+}
+
 static gboolean
 add_to_host (VmsanNetManager *self,
              const VmsanNetMachine *machine,
@@ -395,15 +315,14 @@ add_to_host (VmsanNetManager *self,
              GError **error)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->host_lock);
-  gboolean changed = FALSE;
+  gboolean rebuilt;
 
-  if (!enable_uplink (self, &changed, error))
-    return FALSE;
-  if (!changed)
-    return fill_host (self, machine, NULL, resolvers, error);
-  /* Rules about the host's own links are made with the table. */
   note_member (self, machine);
-  return rebuild_host (self, resolvers, error);
+  if (!open_uplinks (self, resolvers, &rebuilt, error) ||
+      (!rebuilt && !fill_host (self, machine, NULL, resolvers, error)))
+    return FALSE;
+  cut_ports (self, machine, NULL);
+  return TRUE;
 }
 
 static gboolean
@@ -416,7 +335,8 @@ remove_from_host (VmsanNetManager *self, guint slot, GError **error)
   g_hash_table_steal_extended (self->members, GUINT_TO_POINTER (slot + 1), NULL,
                                (gpointer *) &policy);
   if (g_hash_table_size (self->members) == 0)
-    return restore_uplink (self, error) && vmsan_net_host_delete_table (error);
+    return vmsan_net_forwarding_restore (self->state_fd, error) &&
+           vmsan_net_host_delete_table (error);
   return vmsan_net_host_remove (&host, slot, policy, error);
 }
 
@@ -528,7 +448,7 @@ set_up (VmsanNetManager *self, const VmsanNetMachine *machine, GError **error)
   return namespace_fd >= 0 && vmsan_net_firewall_fill (&firewall, machine->policy, error) &&
          (rate_mbit == 0 || vmsan_net_namespace_shape (namespace_fd, rate_mbit, error)) &&
          vmsan_net_dns_keeper_start (self->resolvers, machine, namespace_fd, error) &&
-         note_in_force (machine, machine->policy, error) &&
+         vmsan_net_in_force_note (machine, machine->policy, resolvers, error) &&
          add_to_host (self, machine, resolvers, error);
 }
 
@@ -628,7 +548,7 @@ put_in_force_inside (VmsanNetManager *self,
     .resolver_uid = machine->uid,
   };
 
-  if (!note_in_force (machine, NULL, error))
+  if (!vmsan_net_in_force_note (machine, NULL, NULL, error))
     return FALSE;
   firewall.namespace_fd = namespace_fd = vmsan_net_namespace_open (&self->setup, name, error);
   return namespace_fd >= 0 && vmsan_net_dns_keeper_stop (self->resolvers, machine->id, error) &&
@@ -650,8 +570,10 @@ put_in_force (VmsanNetManager *self,
   if (resolvers == NULL || !put_in_force_inside (self, machine, old, resolvers, error))
     return FALSE;
   locker = g_mutex_locker_new (&self->host_lock);
-  return fill_host (self, machine, old, resolvers, error) &&
-         note_in_force (machine, machine->policy, error);
+  if (!fill_host (self, machine, old, resolvers, error))
+    return FALSE;
+  cut_ports (self, machine, old);
+  return vmsan_net_in_force_note (machine, machine->policy, resolvers, error);
 }
 
 static gboolean
@@ -748,16 +670,17 @@ clear_leftovers (VmsanNetManager *self, GPtrArray *machines, GError **error)
 static void
 adopt (VmsanNetManager *self, const VmsanNetMachine *machine)
 {
-  g_autoptr (GArray) resolvers = NULL;
   g_autoptr (GError) error = NULL;
+  g_autoptr (GArray) resolvers = find_resolvers (self, &error);
 
   vmsan_net_dns_keeper_adopt (self->resolvers, machine);
-  if (is_in_force (machine))
+  if (resolvers != NULL && vmsan_net_in_force_is (machine, resolvers))
     return;
-  g_message ("Machine %s: a change of its network policy was cut off; undoing it", machine->id);
-  resolvers = find_resolvers (self, &error);
+  g_message ("Machine %s: a change of its network policy was cut off, or the host's name servers "
+             "changed; putting the policy in force again",
+             machine->id);
   if (resolvers == NULL || !put_in_force_inside (self, machine, NULL, resolvers, &error) ||
-      !note_in_force (machine, machine->policy, &error))
+      !vmsan_net_in_force_note (machine, machine->policy, resolvers, &error))
     g_warning ("Machine %s: putting its network policy in force: %s", machine->id, error->message);
 }
 
@@ -767,21 +690,21 @@ static gboolean
 make_host_table (VmsanNetManager *self, GPtrArray *machines, GError **error)
 {
   g_autoptr (GArray) resolvers = find_resolvers (self, error);
-  gboolean changed;
+  gboolean rebuilt;
 
   if (resolvers == NULL)
     return FALSE;
+  self->known_resolvers = g_array_ref (resolvers);
   for (guint i = 0; i < machines->len; i++)
     note_member (self, g_ptr_array_index (machines, i));
   if (machines->len == 0)
-    return restore_uplink (self, error) && vmsan_net_host_delete_table (error);
-  return enable_uplink (self, &changed, error) && rebuild_host (self, resolvers, error);
+    return vmsan_net_forwarding_restore (self->state_fd, error) &&
+           vmsan_net_host_delete_table (error);
+  return open_uplinks (self, resolvers, &rebuilt, error) &&
+         (rebuilt || rebuild_host (self, resolvers, error));
 }
 
-/* ---- Others who change the host's rules ---------------------------------------------------- */
-
-/* A flush is many changes at once, and firewalld's reload many flushes. */
-#define LOOK_AFTER_MS 100
+/* ---- Others who change the host ------------------------------------------------------------ */
 
 GStrv
 vmsan_net_manager_find_conflicts (VmsanNetManager *self, GError **error)
@@ -838,62 +761,178 @@ look_for_table (VmsanNetManager *self)
 }
 
 static void
-look_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+look_at_rules_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
-  gboolean others_changed = GPOINTER_TO_INT (data);
-
   look_for_table (source);
-  if (others_changed)
-    look_for_conflicts (source);
   g_task_return_boolean (task, TRUE);
+}
+
+static void
+on_rules_changed (gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (user_data, NULL, NULL, NULL);
+
+  g_task_run_in_thread (task, look_at_rules_in_thread);
+}
+
+static void
+look_at_others_rules_in_thread (GTask *task,
+                                gpointer source,
+                                gpointer data,
+                                GCancellable *cancellable)
+{
+  look_for_conflicts (source);
+  g_task_return_boolean (task, TRUE);
+}
+
+/* Where all of a ruleset has to be read to know what machines meet there, only others' changes are
+ * worth it: our own come with every machine. */
+static void
+on_others_rules_changed (gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (user_data, NULL, NULL, NULL);
+
+  g_task_run_in_thread (task, look_at_others_rules_in_thread);
 }
 
 void
 vmsan_net_manager_look (VmsanNetManager *self)
 {
-  g_autoptr (GTask) task = g_task_new (self, NULL, NULL, NULL);
+  on_rules_changed (self);
+  on_others_rules_changed (self);
+}
 
-  vmsan_source_clear (&self->look_soon);
-  g_task_set_task_data (task, GINT_TO_POINTER (self->others_changed), NULL);
-  self->others_changed = FALSE;
-  g_task_run_in_thread (task, look_in_thread);
+/* A link that lost its default routes keeps what was switched on for machines: it may get them back
+ * at any time, and its rules let through nothing else. */
+static void
+look_at_routes_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+  VmsanNetManager *self = source;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->host_lock);
+  g_autoptr (GArray) resolvers = NULL;
+  g_autoptr (GError) error = NULL;
+  gboolean rebuilt = FALSE;
+
+  if (g_hash_table_size (self->members) > 0)
+    resolvers = find_resolvers (self, &error);
+  if (resolvers != NULL)
+    open_uplinks (self, resolvers, &rebuilt, &error);
+  if (rebuilt && error == NULL)
+    g_message ("The host's default routes changed; machines follow");
+  if (error != NULL)
+    g_warning ("Machines' way by the host's default routes: %s", error->message);
+  g_task_return_boolean (task, TRUE);
+}
+
+static void
+on_routes_changed (gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (user_data, NULL, NULL, NULL);
+
+  g_task_run_in_thread (task, look_at_routes_in_thread);
+}
+
+/* A link matters only once a default route leads to it, so that links need not be followed. The
+ * first bits of such a route are both halves of the world, as VPNs have them. */
+static gboolean
+is_default_route (const struct nlmsghdr *message)
+{
+  return message->nlmsg_type == RTM_NEWROUTE &&
+         message->nlmsg_len >= NLMSG_LENGTH (sizeof (struct rtmsg)) &&
+         ((const struct rtmsg *) NLMSG_DATA (message))->rtm_dst_len <= 1;
 }
 
 static gboolean
-on_look_soon (gpointer user_data)
+equal_resolvers (const GArray *a, const GArray *b)
 {
-  vmsan_net_manager_look (user_data);
-  return G_SOURCE_REMOVE;
+  return a != NULL && a->len == b->len &&
+         memcmp (a->data, b->data, a->len * sizeof (VmsanNetResolver)) == 0;
 }
 
-/* Where all of a ruleset has to be read to know what machines meet there, only others' changes are
- * worth it: our own come with every machine. */
-static gboolean
-on_ruleset_changed (int fd, GIOCondition condition, gpointer user_data)
+static void
+look_at_resolvers_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
-  VmsanNetManager *self = user_data;
+  VmsanNetManager *self = source;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->host_lock);
+  GError *error = NULL;
+  g_autoptr (GArray) resolvers = find_resolvers (self, &error);
+  gboolean changed = resolvers != NULL && !equal_resolvers (self->known_resolvers, resolvers);
 
-  if (vmsan_net_ruleset_take_changes (fd))
-    self->others_changed = TRUE;
-  if (self->look_soon == NULL)
+  /* They may be addresses of the host, which its rules have to let machines ask. */
+  if (changed && (g_hash_table_size (self->members) == 0 || rebuild_host (self, resolvers, &error)))
     {
-      self->look_soon = g_timeout_source_new (LOOK_AFTER_MS);
-      g_source_set_callback (self->look_soon, on_look_soon, self, NULL);
-      g_source_attach (self->look_soon, NULL);
+      g_clear_pointer (&self->known_resolvers, g_array_unref);
+      self->known_resolvers = g_array_ref (resolvers);
     }
-  return G_SOURCE_CONTINUE;
+  if (error != NULL)
+    g_task_return_error (task, error);
+  else
+    g_task_return_boolean (task, changed);
 }
 
-static gboolean
-follow_ruleset (VmsanNetManager *self, GError **error)
+static void
+on_resolvers_looked_at (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  self->ruleset_fd = vmsan_net_ruleset_follow (error);
-  if (self->ruleset_fd < 0)
-    return FALSE;
-  self->ruleset_changed = g_unix_fd_source_new (self->ruleset_fd, G_IO_IN);
-  g_source_set_callback (self->ruleset_changed, G_SOURCE_FUNC (on_ruleset_changed), self, NULL);
-  g_source_attach (self->ruleset_changed, NULL);
-  return TRUE;
+  g_autoptr (GError) error = NULL;
+
+  if (g_task_propagate_boolean (G_TASK (result), &error))
+    {
+      g_message ("The host's name servers changed; machines follow");
+      g_signal_emit (source, signals[SIGNAL_RESOLVERS_CHANGED], 0);
+    }
+  else if (error != NULL)
+    g_warning ("The host's name servers: %s", error->message);
+}
+
+static void
+on_resolver_files_changed (gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (user_data, NULL, on_resolvers_looked_at, NULL);
+
+  g_task_run_in_thread (task, look_at_resolvers_in_thread);
+}
+
+static VmsanNetWatch *
+follow (const VmsanNetWatchSpec *spec)
+{
+  g_autoptr (GError) error = NULL;
+  VmsanNetWatch *watch = vmsan_net_watch_new (spec, &error);
+
+  if (watch == NULL)
+    g_warning ("%s", error->message);
+  return watch;
+}
+
+static void
+follow_host (VmsanNetManager *self)
+{
+  const VmsanNetWatchSpec rules = {
+    .protocol = NETLINK_NETFILTER,
+    .groups = VMSAN_NET_WATCH_GROUP (NFNLGRP_NFTABLES),
+    .changed = on_rules_changed,
+    .data = self,
+  };
+  const VmsanNetWatchSpec others_rules = {
+    .protocol = NETLINK_NETFILTER,
+    .groups = VMSAN_NET_WATCH_GROUP (NFNLGRP_NFTABLES),
+    .matches = vmsan_net_ruleset_is_of_others,
+    .changed = on_others_rules_changed,
+    .data = self,
+  };
+  const VmsanNetWatchSpec routes = {
+    .protocol = NETLINK_ROUTE,
+    .groups =
+        VMSAN_NET_WATCH_GROUP (RTNLGRP_IPV4_ROUTE) | VMSAN_NET_WATCH_GROUP (RTNLGRP_IPV6_ROUTE),
+    .matches = is_default_route,
+    .changed = on_routes_changed,
+    .data = self,
+  };
+
+  self->rules = follow (&rules);
+  self->others_rules = follow (&others_rules);
+  self->routes = follow (&routes);
+  if (self->resolver == NULL || *self->resolver == '\0')
+    self->resolver_files = vmsan_net_resolvers_watch_new (on_resolver_files_changed, self);
 }
 
 static void
@@ -924,10 +963,8 @@ vmsan_net_manager_start_async (VmsanNetManager *self,
                                gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
-  g_autoptr (GError) error = NULL;
 
-  if (!follow_ruleset (self, &error))
-    g_warning ("%s", error->message);
+  follow_host (self);
   g_task_set_task_data (task, g_ptr_array_ref (machines), (GDestroyNotify) g_ptr_array_unref);
   g_task_run_in_thread (task, start_in_thread);
 }
@@ -970,15 +1007,64 @@ vmsan_net_manager_stop_finish (VmsanNetManager *self, GAsyncResult *result)
 
 /* ---- What can be known before -------------------------------------------------------------- */
 
-gboolean
-vmsan_net_manager_check (VmsanNetManager *self, const VmsanNetPolicy *policy, GError **error)
+typedef struct
 {
-  g_autofree char *dnsmasq = NULL;
+  VmsanNetPolicy *policy;
+  VmsanNetPolicy *old;
+  gboolean starts;
+} Check;
 
-  if (vmsan_net_policy_get_names (policy) != VMSAN_NET_NAMES_LISTED)
-    return TRUE;
-  dnsmasq = vmsan_net_dns_find_binary (self->dnsmasq, error);
-  return dnsmasq != NULL;
+static void
+check_free (Check *self)
+{
+  vmsan_net_policy_unref (self->policy);
+  g_clear_pointer (&self->old, vmsan_net_policy_unref);
+  g_free (self);
+}
+
+static void
+check_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+  VmsanNetManager *self = source;
+  const Check *work = data;
+  const VmsanNetCheck check = {
+    .policy = work->policy,
+    .old = work->old,
+    .starts = work->starts,
+    .resolver = self->resolver,
+    .dnsmasq = self->dnsmasq,
+    .has_ipv6 = self->pools.has_pool6,
+  };
+  GError *error = NULL;
+
+  if (vmsan_net_check (&check, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+void
+vmsan_net_manager_check_async (VmsanNetManager *self,
+                               const VmsanNetPolicy *policy,
+                               const VmsanNetPolicy *old,
+                               gboolean starts,
+                               GAsyncReadyCallback callback,
+                               gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
+  Check *work = g_new0 (Check, 1);
+
+  work->policy = vmsan_net_policy_ref (policy);
+  work->old = old != NULL ? vmsan_net_policy_ref (old) : NULL;
+  work->starts = starts;
+  g_task_set_task_data (task, work, (GDestroyNotify) check_free);
+  g_task_run_in_thread (task, check_in_thread);
+}
+
+gboolean
+vmsan_net_manager_check_finish (VmsanNetManager *self, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_boolean (G_TASK (result), error);
 }
 
 /* ---- What is nobody's ---------------------------------------------------------------------- */
@@ -1033,7 +1119,8 @@ vmsan_net_manager_find_strays (VmsanNetManager *self, VmsanNetStrays *strays, GE
   strays->table = nobody && found.has_table;
   /* Elements go with the table. */
   strays->elements = nobody ? g_new0 (char *, 1) : g_steal_pointer (&found.elements);
-  strays->settings = nobody ? read_uplink_changes (self) : g_new0 (char *, 1);
+  strays->settings =
+      nobody ? vmsan_net_forwarding_list_changes (self->state_fd) : g_new0 (char *, 1);
   return TRUE;
 }
 
@@ -1048,7 +1135,8 @@ vmsan_net_manager_remove_strays (VmsanNetManager *self, GError **error)
     return FALSE;
   if (g_hash_table_size (self->members) == 0)
     {
-      if (!restore_uplink (self, error) || !vmsan_net_host_delete_table (error))
+      if (!vmsan_net_forwarding_restore (self->state_fd, error) ||
+          !vmsan_net_host_delete_table (error))
         return FALSE;
     }
   else if (found.elements[0] != NULL)

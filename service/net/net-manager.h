@@ -13,6 +13,9 @@
 #define VMSAN_TYPE_NET_MANAGER (vmsan_net_manager_get_type ())
 G_DECLARE_FINAL_TYPE (VmsanNetManager, vmsan_net_manager, VMSAN, NET_MANAGER, GObject)
 
+/* Signal "resolvers-changed": the host has other name servers, and machines that run the old ones
+ * until their policy is put in force again. */
+
 typedef struct
 {
   VmsanNetPools pools;
@@ -64,8 +67,17 @@ void vmsan_net_manager_stop_finish (VmsanNetManager *self, GAsyncResult *result)
 
 /* Refuses what can be known before: no nftables, no dnsmasq where names are listed, a host port
  * that another machine or a listener on the host has. EXISTS, UNAVAILABLE. */
+
+/* As vmsan_net_check() does, before anything is made. @old: what is in force, or NULL; @starts:
+ * whether the ports are needed now. */
+void vmsan_net_manager_check_async (VmsanNetManager *self,
+                                    const VmsanNetPolicy *policy,
+                                    const VmsanNetPolicy *old,
+                                    gboolean starts,
+                                    GAsyncReadyCallback callback,
+                                    gpointer user_data);
 gboolean
-vmsan_net_manager_check (VmsanNetManager *self, const VmsanNetPolicy *policy, GError **error);
+vmsan_net_manager_check_finish (VmsanNetManager *self, GAsyncResult *result, GError **error);
 
 /* Sets up all of a machine's network, with its policy in force before anything can pass. On failure
  * nothing is left. */

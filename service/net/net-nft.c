@@ -42,6 +42,51 @@ typedef struct
   char *output; /* with json */
 } Job;
 
+static gboolean
+ask_generation (struct nl_sock *netlink)
+{
+  struct nl_msg *message =
+      nlmsg_alloc_simple (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, NLM_F_REQUEST | NLM_F_ACK);
+  const struct nfgenmsg header = { .nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0 };
+
+  if (message == NULL || nlmsg_append (message, (void *) &header, sizeof header, NLMSG_ALIGNTO) < 0)
+    g_error ("Out of memory for a netlink message");
+  return nl_send_sync (netlink, message) >= 0; /* frees the message */
+}
+
+static gboolean
+is_there (void)
+{
+  struct nl_sock *netlink = nl_socket_alloc ();
+  gboolean there;
+
+  if (netlink == NULL)
+    g_error ("Out of memory for a netlink socket");
+  there = nl_connect (netlink, NETLINK_NETFILTER) >= 0 && ask_generation (netlink);
+  vmsan_net_close_later (netlink, (GDestroyNotify) nl_socket_free);
+  return there;
+}
+
+/* What was there once stays, as long as it is used. */
+gboolean
+vmsan_net_nft_check (GError **error)
+{
+  static int known;
+
+  if (g_atomic_int_get (&known))
+    return TRUE;
+  if (!is_there ())
+    {
+      g_set_error_literal (error, VMSAN_ERROR, VMSAN_ERROR_UNAVAILABLE,
+                           "Networks of machines need nftables, which cannot be used here: the "
+                           "kernel needs CONFIG_NF_TABLES and the service CAP_NET_ADMIN; or create "
+                           "machines with “network” “none”");
+      return FALSE;
+    }
+  g_atomic_int_set (&known, TRUE);
+  return TRUE;
+}
+
 static NftContext *
 open_context (const Job *job, GError **error)
 {
@@ -51,9 +96,7 @@ open_context (const Job *job, GError **error)
       nft_ctx_buffer_error (context) != 0)
     {
       g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_UNAVAILABLE,
-                   "%s failed: nftables cannot be used; the kernel needs CONFIG_NF_TABLES and the "
-                   "service CAP_NET_ADMIN",
-                   job->what);
+                   "%s failed: libnftables cannot be used", job->what);
       g_clear_pointer (&context, nft_ctx_free);
     }
   return context;
@@ -242,6 +285,12 @@ run_inside (int namespace_fd, Job *job, GError **error)
 static gboolean
 run (int namespace_fd, Job *job, GError **error)
 {
+  /* Asked first, as libnftables ends the whole process where there is no netlink for it. */
+  if (!vmsan_net_nft_check (error))
+    {
+      g_prefix_error (error, "%s failed: ", job->what);
+      return FALSE;
+    }
   if (namespace_fd < 0 ? !run_here (job, error) : !run_inside (namespace_fd, job, error))
     return FALSE;
   if (job->error != NULL)

@@ -7,6 +7,9 @@
 
 #include <json-glib/json-glib.h>
 
+/* UNAVAILABLE when this kernel has no nftables, or the service may not use it. */
+gboolean vmsan_net_nft_check (GError **error);
+
 /* Runs @commands as one transaction in the network namespace @namespace_fd, or -1 for the caller's
  * own. The error has @what and the words of nftables; UNAVAILABLE when the kernel has none,
  * NOT_FOUND when something that @commands name is not there, EXISTS when something else is in its

@@ -21,18 +21,15 @@
   {                                                                                                \
     "network", "s"                                                                                 \
   }
-#define OPTION_PORTS                                                                               \
-  {                                                                                                \
-    "published-ports", "as"                                                                        \
-  }
 #define OPTIONS_LIVE                                                                               \
   { "network-policy", "s" }, { "allowed-cidrs", "as" }, { "denied-cidrs", "as" },                  \
       { "allowed-domains", "as" }, { "allow-icmp", "b" }, { "bandwidth-mbit", "u" },               \
+      { "published-ports", "as" },                                                                 \
   {                                                                                                \
     "skip-dnat", "b"                                                                               \
   }
 
-const VmsanOption vmsan_net_policy_options[] = { OPTION_NETWORK, OPTION_PORTS, OPTIONS_LIVE, {} };
+const VmsanOption vmsan_net_policy_options[] = { OPTION_NETWORK, OPTIONS_LIVE, {} };
 const VmsanOption vmsan_net_policy_live_options[] = { OPTIONS_LIVE, {} };
 
 static const char *const kind_names[] = {
@@ -271,16 +268,55 @@ static gboolean
 parse_ports (VmsanNetPolicy *self, GVariant *options, const VmsanNetPools *pools, GError **error)
 {
   g_autofree const char **list = NULL;
+  g_autoptr (GPtrArray) ports =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) vmsan_net_port_free);
 
   if (!get_list (options, "published-ports", VMSAN_NET_MAX_PORTS, &list, error))
     return FALSE;
   for (guint i = 0; list != NULL && list[i] != NULL; i++)
     {
-      if (!add_port (self->ports, list[i], pools, error))
+      if (!add_port (ports, list[i], pools, error))
         {
           g_prefix_error (error, "Option “published-ports”: ");
           return FALSE;
         }
+    }
+  if (list == NULL)
+    return TRUE;
+  g_ptr_array_unref (self->ports);
+  self->ports = g_steal_pointer (&ports);
+  return TRUE;
+}
+
+static gboolean
+has_port (const VmsanNetPolicy *self, const VmsanNetPort *port)
+{
+  for (guint i = 0; self != NULL && i < self->ports->len; i++)
+    if (vmsan_net_port_equal (g_ptr_array_index (self->ports, i), port))
+      return TRUE;
+  return FALSE;
+}
+
+gboolean
+vmsan_net_policy_check_caller (const VmsanNetPolicy *self,
+                               const VmsanNetPolicy *old,
+                               uid_t caller,
+                               GError **error)
+{
+  for (guint i = 0; caller != 0 && i < self->ports->len; i++)
+    {
+      const VmsanNetPort *port = g_ptr_array_index (self->ports, i);
+      g_autofree char *text = NULL;
+
+      if (port->host_port >= VMSAN_NET_FIRST_HOST_PORT || has_port (old, port))
+        continue;
+      text = vmsan_net_port_to_string (port);
+      vmsan_net_refuse (error, text,
+                        "has a host port below 1024, where only root may listen, and so only root "
+                        "may publish one; choose another, and let a service of the host pass on "
+                        "what arrives at that one");
+      g_prefix_error (error, "Option “published-ports”: ");
+      return FALSE;
     }
   return TRUE;
 }
@@ -422,8 +458,7 @@ vmsan_net_policy_parse (GVariant *options,
   self->allow_icmp = vmsan_options_get_boolean (options, "allow-icmp", self->allow_icmp);
   self->skip_dnat = vmsan_options_get_boolean (options, "skip-dnat", self->skip_dnat);
   if (!parse_lists (self, options, pools, &given, error) ||
-      !parse_bandwidth (self, options, error) ||
-      (old == NULL && !parse_ports (self, options, pools, error)) ||
+      !parse_bandwidth (self, options, error) || !parse_ports (self, options, pools, error) ||
       !check_none (self, given, error) || !resolve_kind (self, named, given, error))
     return NULL;
   return g_steal_pointer (&self);

@@ -5,8 +5,7 @@
  * Options (of CreateVM and SetNetworkPolicy): "network" (s: "nat" or "none"; CreateVM only),
  * "network-policy" (s: "allow-all", "deny-all", "custom"), "allowed-cidrs", "denied-cidrs",
  * "allowed-domains" (as), "allow-icmp" (b, default true), "published-ports" (as:
- * "[ADDRESS:]PORT:GUEST-PORT[/tcp|udp]"; CreateVM only), "bandwidth-mbit" (u; 0: no limit),
- * "skip-dnat" (b).
+ * "[ADDRESS:]PORT:GUEST-PORT[/tcp|udp]"), "bandwidth-mbit" (u; 0: no limit), "skip-dnat" (b).
  *
  * Custom allows what is listed, and denied beats allowed. A list given with allow-all, or without a
  * policy, makes it custom; with denied addresses alone, it allows all others, which then are listed
@@ -59,6 +58,13 @@ VmsanNetPolicy *vmsan_net_policy_new_none (void);
 VmsanNetPolicy *vmsan_net_policy_parse (GVariant *options,
                                         const VmsanNetPolicy *old,
                                         const VmsanNetPools *pools,
+                                        GError **error);
+
+/* Refuses host ports that @caller may not publish, unless @old (nullable) has them already.
+ * INVALID_ARGUMENT. */
+gboolean vmsan_net_policy_check_caller (const VmsanNetPolicy *self,
+                                        const VmsanNetPolicy *old,
+                                        uid_t caller,
                                         GError **error);
 
 /* Every option with its value, for records, details and the signal. (transfer floating) a{sv} */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* Promise: one text, one meaning; and no machine takes a port that the host's services own. */
+/* Promise: one text, one meaning, and no address at which nothing could be reached. */
 
 #include "net/net-port.h"
 
@@ -127,9 +127,6 @@ vmsan_net_port_parse (const char *text, const VmsanNetPools *pools, GError **err
   else if (!parse_number (host_port, &self->host_port) ||
            !parse_number (guest_port, &self->guest_port))
     fault = "has a port that is not 1 to 65535";
-  else if (self->host_port < VMSAN_NET_FIRST_HOST_PORT)
-    fault = "has a host port below 1024, which are reserved for the host's own services; choose "
-            "another, and let a service of the host pass on what arrives at that one";
   else
     fault = find_fault (&address, pools);
   if (fault != NULL)

@@ -14,7 +14,7 @@ typedef struct
   gboolean udp;
 } VmsanNetPort;
 
-/* Below this, a host's ports belong to its own services. */
+/* Below this, only root can listen at a host's ports, and publish them. */
 #define VMSAN_NET_FIRST_HOST_PORT 1024
 
 /* Parses "[ADDRESS:]PORT:GUEST-PORT[/tcp|udp]", with an IPv6 address in brackets. @pools: whose

@@ -10,8 +10,6 @@
 
 #define MAX_RESOLVERS 3 /* as many as resolv.conf(5) has */
 #define DNS_PORT      53
-#define RESOLV_CONF   "/etc/resolv.conf"
-#define RESOLVED_CONF "/run/systemd/resolve/resolv.conf"
 
 static gboolean
 overlaps (const VmsanNetPrefix *address, const char *text)
@@ -88,10 +86,11 @@ vmsan_net_resolvers_parse (const char *resolv_conf, const char *resolved_conf, c
   if (resolvers->len > 0)
     return resolvers;
   if (some_local)
-    *why = g_strdup (RESOLV_CONF " has only name servers on this host's own loopback or links, "
-                                 "which machines cannot reach; set Resolver in vmsand.conf");
+    *why = g_strdup (VMSAN_NET_RESOLV_CONF
+                     " has only name servers on this host's own loopback or links, "
+                     "which machines cannot reach; set Resolver in vmsand.conf");
   else
-    *why = g_strdup (RESOLV_CONF " has no name server; set Resolver in vmsand.conf");
+    *why = g_strdup (VMSAN_NET_RESOLV_CONF " has no name server; set Resolver in vmsand.conf");
   return resolvers;
 }
 
@@ -139,7 +138,7 @@ vmsan_net_resolvers_find (const char *configured, char **why, GError **error)
 
   if (configured != NULL && *configured != '\0')
     return parse_configured (configured, error);
-  g_file_get_contents (RESOLV_CONF, &resolv_conf, NULL, NULL);
-  g_file_get_contents (RESOLVED_CONF, &resolved_conf, NULL, NULL);
+  g_file_get_contents (VMSAN_NET_RESOLV_CONF, &resolv_conf, NULL, NULL);
+  g_file_get_contents (VMSAN_NET_RESOLVED_CONF, &resolved_conf, NULL, NULL);
   return vmsan_net_resolvers_parse (resolv_conf, resolved_conf, why);
 }

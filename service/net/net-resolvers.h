@@ -13,6 +13,9 @@ typedef struct
   guint16 port;
 } VmsanNetResolver;
 
+#define VMSAN_NET_RESOLV_CONF   "/etc/resolv.conf"
+#define VMSAN_NET_RESOLVED_CONF "/run/systemd/resolve/resolv.conf"
+
 /* @configured: "ADDRESS" or "ADDRESS#PORT"; "" or NULL for those of /etc/resolv.conf, or, when
  * they are on the host's loopback, where no machine gets to, of systemd-resolved's own list of
  * servers. INVALID_ARGUMENT for what cannot be one; an empty array when the host has none that

@@ -362,21 +362,45 @@ add_published (GString *text, const VmsanNetFirewall *self, const VmsanNetPolicy
 
 #define LIVE "add rule " VMSAN_NET_TABLE " live "
 
+/* Not all that was translated once: a port may have been taken back since. */
 static void
-add_live (GString *text, guint32 policy_mark, guint32 names_mark)
+add_live_port (GString *text, const VmsanNetPort *port, const VmsanNetSlotAddresses *addresses)
 {
+  gboolean v4 = strchr (port->host_address, ':') == NULL;
+  static const char *const ways[] = { "iifname " VMSAN_NET_UPLINK_NAME " ct direction original",
+                                      "iifname " VMSAN_NET_TAP_NAME " ct direction reply" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (ways); i++)
+    g_string_append_printf (text,
+                            LIVE "%s ct status dnat meta l4proto %s %s %s "
+                                 "ct original proto-dst %u goto pass\n",
+                            ways[i], port->udp ? "udp" : "tcp",
+                            destination_of (v4 ? AF_INET : AF_INET6),
+                            v4 ? addresses->own4 : addresses->own6, port->guest_port);
+}
+
+static void
+add_live (GString *text,
+          const VmsanNetFirewall *self,
+          const VmsanNetPolicy *policy,
+          guint32 policy_mark,
+          guint32 names_mark)
+{
+  VmsanNetSlotAddresses addresses;
+
+  vmsan_net_pools_get_addresses (self->pools, self->slot, &addresses);
   g_string_append_printf (text,
                           "add rule " VMSAN_NET_TABLE " pass ct mark set 0x%08x accept\n"
                           "add rule " VMSAN_NET_TABLE " pass_name ct mark set 0x%08x accept\n" LIVE
                           "ct mark & 0x%08x == 0x%08x ct state established,related accept\n",
                           policy_mark, policy_mark | names_mark, VMSAN_NET_MARK_POLICY,
                           policy_mark);
-  g_string_append (text, LIVE
-                   "ct state related drop\n" LIVE "iifname " VMSAN_NET_TAP_NAME
-                   " ct direction original goto outbound\n" LIVE "iifname " VMSAN_NET_UPLINK_NAME
-                   " ct direction reply goto outbound\n" LIVE "iifname " VMSAN_NET_UPLINK_NAME
-                   " ct direction original ct status dnat goto pass\n" LIVE
-                   "iifname " VMSAN_NET_TAP_NAME " ct direction reply ct status dnat goto pass\n");
+  g_string_append (text,
+                   LIVE "ct state related drop\n" LIVE "iifname " VMSAN_NET_TAP_NAME
+                        " ct direction original goto outbound\n" LIVE
+                        "iifname " VMSAN_NET_UPLINK_NAME " ct direction reply goto outbound\n");
+  for (guint i = 0; i < policy->ports->len; i++)
+    add_live_port (text, g_ptr_array_index (policy->ports, i), &addresses);
 }
 
 /* The same text has the same mark, so that what a policy has allowed stays so when it comes again,
@@ -405,7 +429,7 @@ vmsan_net_rules_first_policy (const VmsanNetFirewall *self, const VmsanNetPolicy
 
   add_outbound (text, self, policy, names_mark);
   add_published (text, self, policy);
-  add_live (text, make_mark (text->str, VMSAN_NET_MARK_POLICY), names_mark);
+  add_live (text, self, policy, make_mark (text->str, VMSAN_NET_MARK_POLICY), names_mark);
   return g_string_free (text, FALSE);
 }
 

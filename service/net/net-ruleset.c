@@ -4,37 +4,16 @@
 
 #include "net/net-ruleset.h"
 
-#include "sys/error.h"
-#include "sys/fd.h"
-
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <linux/netlink.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define OUR_TABLE "vmsan"
 
 /* Each kind of message names its table in an attribute of this number: NFTA_TABLE_NAME,
  * NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE and so on. */
 #define TABLE_ATTRIBUTE 1
-
-int
-vmsan_net_ruleset_follow (GError **error)
-{
-  const struct sockaddr_nl address = {
-    .nl_family = AF_NETLINK,
-    .nl_groups = 1u << (NFNLGRP_NFTABLES - 1),
-  };
-  vmsan_autofd int fd =
-      socket (AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
-
-  if (fd >= 0 && bind (fd, (const struct sockaddr *) &address, sizeof address) == 0)
-    return g_steal_fd (&fd);
-  vmsan_error_set_errno (error, errno, "Following changes of the host's rules failed");
-  return -1;
-}
 
 static gboolean
 is_our_table (const struct nlattr *attribute, gsize size)
@@ -44,8 +23,8 @@ is_our_table (const struct nlattr *attribute, gsize size)
   return size == NLA_HDRLEN + sizeof OUR_TABLE && memcmp (name, OUR_TABLE, sizeof OUR_TABLE) == 0;
 }
 
-static gboolean
-is_of_others (const struct nlmsghdr *message)
+gboolean
+vmsan_net_ruleset_is_of_others (const struct nlmsghdr *message)
 {
   const struct nfgenmsg *general = NLMSG_DATA (message);
   gsize left, offset = NLMSG_ALIGN (sizeof *general);
@@ -67,40 +46,4 @@ is_of_others (const struct nlmsghdr *message)
       offset += NLA_ALIGN (attribute->nla_len);
     }
   return TRUE;
-}
-
-static gboolean
-has_change_of_others (const void *data, gsize size)
-{
-  const struct nlmsghdr *message = data;
-  guint left = size;
-
-  for (; NLMSG_OK (message, left); message = NLMSG_NEXT (message, left))
-    if (is_of_others (message))
-      return TRUE;
-  return left != 0;
-}
-
-gboolean
-vmsan_net_ruleset_take_changes (int fd)
-{
-  union
-  {
-    struct nlmsghdr header; /* for its alignment */
-    char bytes[8192];
-  } buffer;
-  gboolean others = FALSE;
-
-  for (;;)
-    {
-      /* What does not fit is cut off, and its true size returned. */
-      gssize size = recv (fd, &buffer, sizeof buffer, MSG_DONTWAIT | MSG_TRUNC);
-
-      if (size < 0 && errno == ENOBUFS)
-        others = TRUE; /* some were lost, and the next can be read */
-      else if (size <= 0)
-        return others;
-      else if (!others)
-        others = (gsize) size > sizeof buffer || has_change_of_others (&buffer, size);
-    }
 }

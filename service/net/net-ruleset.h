@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* Changes of the host's rules, by whomever, as the kernel tells of them. */
+/* Changes of the host's rules, by whomever, as the kernel tells of them (net-watch.h). */
 
 #pragma once
 
 #include <glib.h>
+#include <linux/netlink.h>
 
-/* A socket of the calling thread's namespace, not blocking, that can be read after each change; -1
- * with @error. */
-int vmsan_net_ruleset_follow (GError **error);
-
-/* Reads all that it has to tell. TRUE when something may have changed outside of the table for
- * machines, which also is so when there was too much to tell. */
-gboolean vmsan_net_ruleset_take_changes (int fd);
+/* Whether a message of the group NFNLGRP_NFTABLES is about something outside of the table for
+ * machines. */
+gboolean vmsan_net_ruleset_is_of_others (const struct nlmsghdr *message);

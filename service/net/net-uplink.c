@@ -68,6 +68,15 @@ open_settings (GError **error)
   return proc_fd < 0 ? -1 : vmsan_net_sysctl_open (proc_fd, ".", error);
 }
 
+/* A link's name can be nearly anything. One that a path, a record or a rule could take for
+ * something else stays as it is, and with it the machines' way by it. */
+static gboolean
+is_plain (const char *name)
+{
+  return strspn (name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "._-@") == strlen (name) &&
+         strstr (name, "..") == NULL;
+}
+
 /* Adds @path to @changes if its value is @from. Links come and go: one that is gone is fine. */
 static gboolean
 plan (int settings, GPtrArray *changes, const char *path, const char *from, GError **error)
@@ -97,7 +106,8 @@ plan_links (VmsanNetlink *host, int settings, GPtrArray *changes, int family, GE
       g_autofree char *path = NULL;
       VmsanNetLink link;
 
-      if (!vmsan_netlink_get_link (host, NULL, g_array_index (links, int, i), &link, NULL))
+      if (!vmsan_netlink_get_link (host, NULL, g_array_index (links, int, i), &link, NULL) ||
+          !is_plain (link.name))
         continue;
       path = family == AF_INET ? g_strdup_printf ("ipv4/conf/%s/forwarding", link.name)
                                : g_strdup_printf ("ipv6/conf/%s/force_forwarding", link.name);
@@ -121,7 +131,7 @@ plan_host (int settings, GPtrArray *changes, GError **error)
     {
       g_autofree char *path = g_strdup_printf ("ipv6/conf/%s/accept_ra", name);
 
-      if (!g_str_equal (name, "all") && !g_str_equal (name, "lo") &&
+      if (!g_str_equal (name, "all") && !g_str_equal (name, "lo") && is_plain (name) &&
           !plan (settings, changes, path, "1", error))
         return FALSE;
     }

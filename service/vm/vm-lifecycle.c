@@ -118,6 +118,45 @@ vmsan_vm_create_finish (VmsanVm *self, GAsyncResult *result, GError **error)
   return vmsan_operation_run_finish (self, result, error);
 }
 
+static void
+on_started (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  GError *error = NULL;
+
+  if (vmsan_operation_run_finish (VMSAN_VM (source), result, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+/* The ports are the machine's from the moment that its operation begins. Consumes @task. */
+static void
+start (VmsanVm *self, GTask *task)
+{
+  g_autoptr (GTask) owned = task;
+  GError *error = NULL;
+
+  if (!vmsan_vm_check_ports (self, self->record->network, &error))
+    g_task_return_error (task, error);
+  else
+    vmsan_operation_run_async (self, &start_plan, "", g_task_get_task_data (task),
+                               g_task_get_cancellable (task), on_started, g_steal_pointer (&owned));
+}
+
+static void
+on_start_checked (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  VmsanVm *self = g_task_get_source_object (task);
+  GError *error = NULL;
+
+  if (vmsan_net_manager_check_finish (VMSAN_NET_MANAGER (source), result, &error))
+    start (self, g_steal_pointer (&task));
+  else
+    g_task_return_error (task, error);
+}
+
 void
 vmsan_vm_start_async (VmsanVm *self,
                       const char *actor,
@@ -125,13 +164,24 @@ vmsan_vm_start_async (VmsanVm *self,
                       GAsyncReadyCallback callback,
                       gpointer user_data)
 {
-  vmsan_operation_run_async (self, &start_plan, "", actor, cancellable, callback, user_data);
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  GError *error = NULL;
+
+  g_task_set_check_cancellable (task, FALSE); /* the operation has more to say */
+  g_task_set_task_data (task, g_strdup (actor), g_free);
+  if (!vmsan_vm_check_verb (self, VMSAN_VERB_START, &error))
+    g_task_return_error (task, error);
+  else if (self->record->network->has_network)
+    vmsan_net_manager_check_async (self->context->networks, self->record->network, NULL, TRUE,
+                                   on_start_checked, g_steal_pointer (&task));
+  else
+    start (self, g_steal_pointer (&task));
 }
 
 gboolean
 vmsan_vm_start_finish (VmsanVm *self, GAsyncResult *result, GError **error)
 {
-  return vmsan_operation_run_finish (self, result, error);
+  return g_task_propagate_boolean (G_TASK (result), error);
 }
 
 /* ---- Stop ---------------------------------------------------------------------------------- */

@@ -20,7 +20,6 @@ struct _VmsanVmManager
   GObject parent;
   VmsanConfig *config;
   VmsanVmContext context;
-  VmsanVmTable *table;
   GHashTable *probes; /* driver name → VmsanVmmProbe */
 };
 
@@ -58,7 +57,7 @@ vm_removed (gpointer data, VmsanVm *vm)
   g_autoptr (VmsanVm) keep = g_object_ref (vm);
 
   g_signal_handlers_disconnect_by_func (vm, on_vm_changed, self);
-  vmsan_vm_table_remove (self->table, vm);
+  vmsan_vm_table_remove (self->context.table, vm);
   if (vm->record->slot != VMSAN_VM_NO_SLOT)
     vmsan_net_manager_release_slot (self->context.networks, vm->record->slot);
   g_signal_emit (self, signals[SIGNAL_VM_REMOVED], 0, vm);
@@ -67,7 +66,7 @@ vm_removed (gpointer data, VmsanVm *vm)
 static void
 add_vm (VmsanVmManager *self, VmsanVm *vm)
 {
-  vmsan_vm_table_add (self->table, vm);
+  vmsan_vm_table_add (self->context.table, vm);
   g_signal_connect_object (vm, "changed", G_CALLBACK (on_vm_changed), self, 0);
   g_signal_emit (self, signals[SIGNAL_VM_ADDED], 0, vm);
 }
@@ -80,7 +79,7 @@ vmsan_vm_manager_finalize (GObject *object)
   VmsanVmManager *self = VMSAN_VM_MANAGER (object);
   VmsanVmContext *context = &self->context;
 
-  g_clear_pointer (&self->table, vmsan_vm_table_free);
+  g_clear_pointer (&context->table, vmsan_vm_table_free);
   g_clear_pointer (&self->probes, g_hash_table_unref);
   g_clear_object (&context->store);
   g_clear_object (&context->networks);
@@ -114,9 +113,18 @@ vmsan_vm_manager_class_init (VmsanVmManagerClass *klass)
 static void
 vmsan_vm_manager_init (VmsanVmManager *self)
 {
-  self->table = vmsan_vm_table_new ();
+  self->context.table = vmsan_vm_table_new ();
   self->probes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
                                         (GDestroyNotify) vmsan_vmm_probe_free);
+}
+
+/* None is added nor removed on the way: what begins here goes on later. */
+static void
+on_resolvers_changed (VmsanNetManager *networks, VmsanVmManager *self)
+{
+  for (VmsanVm *vm = vmsan_vm_table_next (self->context.table, NULL); vm != NULL;
+       vm = vmsan_vm_table_next (self->context.table, vm->record->id))
+    vmsan_vm_refresh_network (vm);
 }
 
 static gboolean
@@ -139,6 +147,8 @@ open_networks (VmsanVmManager *self, GError **error)
   if (config.state_fd < 0)
     return vmsan_error_set_errno (error, errno, "Duplicating a descriptor");
   self->context.networks = vmsan_net_manager_new (&config);
+  g_signal_connect_object (self->context.networks, "resolvers-changed",
+                           G_CALLBACK (on_resolvers_changed), self, 0);
   return TRUE;
 }
 
@@ -311,8 +321,8 @@ quiesce_next (GTask *task)
   g_autoptr (GTask) owned = task;
   VmsanVmManager *self = g_task_get_source_object (task);
 
-  for (VmsanVm *vm = vmsan_vm_table_next (self->table, NULL); vm != NULL;
-       vm = vmsan_vm_table_next (self->table, vm->record->id))
+  for (VmsanVm *vm = vmsan_vm_table_next (self->context.table, NULL); vm != NULL;
+       vm = vmsan_vm_table_next (self->context.table, vm->record->id))
     if (vm->operation != NULL)
       {
         g_queue_push_tail (&vm->waiting,
@@ -329,8 +339,8 @@ vmsan_vm_manager_quiesce_async (VmsanVmManager *self,
                                 gpointer user_data)
 {
   self->context.quiescing = TRUE;
-  for (VmsanVm *vm = vmsan_vm_table_next (self->table, NULL); vm != NULL;
-       vm = vmsan_vm_table_next (self->table, vm->record->id))
+  for (VmsanVm *vm = vmsan_vm_table_next (self->context.table, NULL); vm != NULL;
+       vm = vmsan_vm_table_next (self->context.table, vm->record->id))
     vmsan_operation_abort (vm, NULL);
   quiesce_next (g_task_new (self, NULL, callback, user_data));
 }
@@ -383,8 +393,6 @@ take_slot (VmsanVmManager *self,
   record->network = vmsan_net_policy_ref (request->network);
   if (!request->network->has_network)
     return TRUE;
-  if (!vmsan_net_manager_check (networks, request->network, error))
-    return FALSE;
   record->slot = vmsan_net_manager_take_slot (networks, request->start);
   if (record->slot != VMSAN_VM_NO_SLOT)
     return TRUE;
@@ -419,7 +427,7 @@ make_record (VmsanVmManager *self, const VmsanVmRequest *request, GError **error
   if (kernel == NULL)
     return NULL;
 
-  record->uid = vmsan_vm_table_new_uid (self->table, self->config);
+  record->uid = vmsan_vm_table_new_uid (self->context.table, self->config);
   if (record->uid == 0)
     {
       g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_LIMIT_EXCEEDED,
@@ -432,7 +440,7 @@ make_record (VmsanVmManager *self, const VmsanVmRequest *request, GError **error
   if (!take_slot (self, record, request, error))
     return NULL;
   g_free (record->id);
-  record->id = vmsan_vm_table_new_id (self->table);
+  record->id = vmsan_vm_table_new_id (self->context.table);
   vmsan_vm_record_set_text (&record->name, request->name != NULL ? request->name : record->id);
   vmsan_vm_record_set_text (&record->driver, driver);
   vmsan_vm_record_set_text (&record->image_id, image->id);
@@ -473,6 +481,75 @@ on_created (GObject *source, GAsyncResult *result, gpointer user_data)
     g_task_return_error (task, error);
 }
 
+typedef struct
+{
+  const VmsanVmRequest *request;
+  char *actor;
+  GCancellable *cancellable;
+} Creation;
+
+static void
+creation_free (Creation *creation)
+{
+  g_free (creation->actor);
+  g_clear_object (&creation->cancellable);
+  g_free (creation);
+}
+
+static gboolean
+check_room (VmsanVmManager *self, const VmsanVmRequest *request, GError **error)
+{
+  /* As an operation would be, but before anybody sees the machine. */
+  if (self->context.quiescing)
+    g_set_error_literal (error, VMSAN_ERROR, VMSAN_ERROR_BUSY,
+                         "The service is stopping; try again");
+  return !self->context.quiescing &&
+         vmsan_vm_table_check_room (self->context.table, request, self->config, error) &&
+         vmsan_managed_root_check_mount (self->context.state_root, VMSAN_VM_MIN_FREE_BYTES, FALSE,
+                                         FALSE, error);
+}
+
+/* All that only one can have is the new machine's when this returns. Consumes @task. */
+static void
+create (VmsanVmManager *self, GTask *task)
+{
+  g_autoptr (GTask) owned = task;
+  const Creation *creation = g_task_get_task_data (task);
+  const VmsanVmRequest *request = creation->request;
+  VmsanVmRecord *record = NULL;
+  g_autoptr (VmsanVm) vm = NULL;
+  GError *error = NULL;
+
+  if (check_room (self, request, &error))
+    record = make_record (self, request, &error);
+  if (record != NULL)
+    vm = vmsan_vm_new (&self->context, record);
+  if (vm == NULL || (request->start && !vmsan_vm_check_ports (vm, record->network, &error)))
+    {
+      if (vm != NULL && record->slot != VMSAN_VM_NO_SLOT)
+        vmsan_net_manager_release_slot (self->context.networks, record->slot);
+      g_task_return_error (task, error);
+      return;
+    }
+  vm->network_up = FALSE;
+  add_vm (self, vm);
+  vmsan_vm_create_async (vm, request->start, creation->actor, creation->cancellable, on_created,
+                         g_steal_pointer (&owned));
+}
+
+static void
+on_request_checked (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  VmsanVmManager *self = g_task_get_source_object (task);
+  GError *error = NULL;
+
+  if (vmsan_net_manager_check_finish (VMSAN_NET_MANAGER (source), result, &error))
+    create (self, g_steal_pointer (&task));
+  else
+    g_task_return_error (task, error);
+}
+
 void
 vmsan_vm_manager_create_async (VmsanVmManager *self,
                                const VmsanVmRequest *request,
@@ -483,26 +560,21 @@ vmsan_vm_manager_create_async (VmsanVmManager *self,
 {
   /* A machine that was made is reported, also to one who cancelled too late. */
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
-  g_autoptr (VmsanVm) vm = NULL;
-  VmsanVmRecord *record = NULL;
+  Creation *creation = g_new0 (Creation, 1);
   GError *error = NULL;
 
-  /* As an operation would be, but before anybody sees the machine. */
-  if (self->context.quiescing)
-    error = g_error_new (VMSAN_ERROR, VMSAN_ERROR_BUSY, "The service is stopping; try again");
-  else if (vmsan_vm_table_check_room (self->table, request, self->config, &error) &&
-           vmsan_managed_root_check_mount (self->context.state_root, VMSAN_VM_MIN_FREE_BYTES, FALSE,
-                                           FALSE, &error))
-    record = make_record (self, request, &error);
-  if (record == NULL)
-    {
-      g_task_return_error (task, error);
-      return;
-    }
-  vm = vmsan_vm_new (&self->context, record);
-  add_vm (self, vm);
-  vmsan_vm_create_async (vm, request->start, actor, cancellable, on_created,
-                         g_steal_pointer (&task));
+  creation->request = request;
+  creation->actor = g_strdup (actor);
+  g_set_object (&creation->cancellable, cancellable);
+  g_task_set_task_data (task, creation, (GDestroyNotify) creation_free);
+  /* Twice: who has no room causes no work, and others may come in while there is some. */
+  if (!check_room (self, request, &error))
+    g_task_return_error (task, error);
+  else if (request->network->has_network)
+    vmsan_net_manager_check_async (self->context.networks, request->network, NULL, request->start,
+                                   on_request_checked, g_steal_pointer (&task));
+  else
+    create (self, g_steal_pointer (&task));
 }
 
 VmsanVm *
@@ -516,13 +588,13 @@ vmsan_vm_manager_create_finish (VmsanVmManager *self, GAsyncResult *result, GErr
 VmsanVm *
 vmsan_vm_manager_get (VmsanVmManager *self, const char *id)
 {
-  return vmsan_vm_table_get (self->table, id);
+  return vmsan_vm_table_get (self->context.table, id);
 }
 
 VmsanVm *
 vmsan_vm_manager_find (VmsanVmManager *self, const char *name, uid_t caller, GError **error)
 {
-  return vmsan_vm_table_find (self->table, name, caller, error);
+  return vmsan_vm_table_find (self->context.table, name, caller, error);
 }
 
 void
@@ -531,13 +603,13 @@ vmsan_vm_manager_visit (VmsanVmManager *self,
                         VmsanVmVisitor visit,
                         gpointer user_data)
 {
-  vmsan_vm_table_visit (self->table, after, visit, user_data);
+  vmsan_vm_table_visit (self->context.table, after, visit, user_data);
 }
 
 guint
 vmsan_vm_manager_get_n_vms (VmsanVmManager *self)
 {
-  return vmsan_vm_table_get_size (self->table);
+  return vmsan_vm_table_get_size (self->context.table);
 }
 
 const VmsanConfig *
@@ -605,8 +677,8 @@ vmsan_vm_manager_describe_drivers (VmsanVmManager *self)
 static gboolean
 check_unused (VmsanVmManager *self, const char *id, GError **error)
 {
-  for (VmsanVm *vm = vmsan_vm_table_next (self->table, NULL); vm != NULL;
-       vm = vmsan_vm_table_next (self->table, vm->record->id))
+  for (VmsanVm *vm = vmsan_vm_table_next (self->context.table, NULL); vm != NULL;
+       vm = vmsan_vm_table_next (self->context.table, vm->record->id))
     if (g_str_equal (vm->record->image_id, id) || g_str_equal (vm->record->kernel_id, id))
       {
         g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_IN_USE,

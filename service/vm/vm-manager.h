@@ -43,7 +43,8 @@ void vmsan_vm_manager_quiesce_async (VmsanVmManager *self,
 gboolean
 vmsan_vm_manager_quiesce_finish (VmsanVmManager *self, GAsyncResult *result, GError **error);
 
-/* Makes a machine, or nothing. Refusals come before anything is changed. (transfer full) */
+/* Makes a machine, or nothing. Refusals come before anything is changed. @request must live until
+ * then. (transfer full) */
 void vmsan_vm_manager_create_async (VmsanVmManager *self,
                                     const VmsanVmRequest *request,
                                     const char *actor,

@@ -29,6 +29,7 @@ typedef struct
   VmsanNetPolicy *old;
   VmsanNetPolicy *wanted;
   char *actor;
+  gboolean runs;
 } Change;
 
 static void
@@ -146,13 +147,59 @@ on_changed (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (vmsan_operation_run_finish (vm, result, &error))
     {
-      tell_change (vm, change);
+      if (!vmsan_net_policy_equal (change->old, change->wanted))
+        tell_change (vm, change);
       g_task_return_boolean (task, TRUE);
       return;
     }
   g_task_return_error (task, error);
 }
 
+static gboolean
+check_change (VmsanVm *self, const Change *change, GError **error)
+{
+  if (!change->old->has_network)
+    {
+      g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_NOT_SUPPORTED,
+                   "Machine %s has no network: create one with “network” “nat” instead",
+                   self->record->id);
+      return FALSE;
+    }
+  /* What was looked at may be something else by now, and the wanted policy was made of it. */
+  if (!vmsan_net_policy_equal (self->record->network, change->old) ||
+      change->runs != (self->monitor != NULL))
+    {
+      g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_BUSY,
+                   "Machine %s was changed at the same time: try again", self->record->id);
+      return FALSE;
+    }
+  return vmsan_vm_check_verb (self, VMSAN_VERB_SET_NETWORK_POLICY, error) &&
+         (!change->runs || vmsan_vm_check_ports (self, change->wanted, error));
+}
+
+static void
+on_change_checked (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  VmsanVm *self = g_task_get_source_object (task);
+  const Change *change = g_task_get_task_data (task);
+  VmsanVmRecord *changed;
+  GError *error = NULL;
+
+  if (!vmsan_net_manager_check_finish (VMSAN_NET_MANAGER (source), result, &error) ||
+      !check_change (self, change, &error))
+    {
+      g_task_return_error (task, error);
+      return;
+    }
+  changed = vmsan_vm_record_copy (self->record);
+  vmsan_net_policy_unref (changed->network);
+  changed->network = vmsan_net_policy_ref (change->wanted);
+  vmsan_operation_change_async (self, &policy_plan, changed, change->actor, on_changed,
+                                g_steal_pointer (&task));
+}
+
+/* A refusal comes before the operation: its failure would be told to all, ports and names too. */
 void
 vmsan_vm_set_network_policy_async (VmsanVm *self,
                                    VmsanNetPolicy *policy,
@@ -162,32 +209,49 @@ vmsan_vm_set_network_policy_async (VmsanVm *self,
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
   Change *change = g_new0 (Change, 1);
-  VmsanVmRecord *changed;
   GError *error = NULL;
 
   change->old = vmsan_net_policy_ref (self->record->network);
   change->wanted = vmsan_net_policy_ref (policy);
   change->actor = g_strdup (actor);
+  change->runs = self->monitor != NULL;
   g_task_set_task_data (task, change, (GDestroyNotify) change_free);
-  if (!self->record->network->has_network)
-    g_set_error (&error, VMSAN_ERROR, VMSAN_ERROR_NOT_SUPPORTED,
-                 "Machine %s has no network: create one with “network” “nat” instead",
-                 self->record->id);
-  if (error != NULL || !vmsan_vm_check_verb (self, VMSAN_VERB_SET_NETWORK_POLICY, &error) ||
-      !vmsan_net_manager_check (self->context->networks, policy, &error))
-    {
-      g_task_return_error (task, error);
-      return;
-    }
-  changed = vmsan_vm_record_copy (self->record);
-  vmsan_net_policy_unref (changed->network);
-  changed->network = vmsan_net_policy_ref (policy);
-  vmsan_operation_change_async (self, &policy_plan, changed, actor, on_changed,
-                                g_steal_pointer (&task));
+  if (check_change (self, change, &error))
+    vmsan_net_manager_check_async (self->context->networks, policy, change->old, change->runs,
+                                   on_change_checked, g_steal_pointer (&task));
+  else
+    g_task_return_error (task, error);
 }
 
 gboolean
 vmsan_vm_set_network_policy_finish (VmsanVm *self, GAsyncResult *result, GError **error)
 {
   return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/* ---- Again --------------------------------------------------------------------------------- */
+
+static void
+on_refreshed (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  VmsanVm *self = VMSAN_VM (source);
+  g_autoptr (GError) error = NULL;
+
+  if (!vmsan_vm_set_network_policy_finish (self, result, &error))
+    g_message ("Machine %s keeps its old name servers: %s", self->record->id, error->message);
+}
+
+static void
+on_idle (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  vmsan_vm_refresh_network (VMSAN_VM (source));
+}
+
+void
+vmsan_vm_refresh_network (VmsanVm *self)
+{
+  if (self->operation != NULL)
+    g_queue_push_tail (&self->waiting, g_task_new (self, NULL, on_idle, NULL));
+  else if (self->monitor != NULL && self->record->network->has_network)
+    vmsan_vm_set_network_policy_async (self, self->record->network, "service", on_refreshed, NULL);
 }

@@ -552,6 +552,15 @@ vmsan_operation_get_draft (VmsanVm *vm)
   return vm->operation->draft;
 }
 
+gboolean
+vmsan_operation_starts (VmsanVm *vm)
+{
+  const VmsanOperation *op = vm->operation;
+
+  return op != NULL && op->plan->direction == VMSAN_PLAN_APPLY &&
+         (op->plan->verb == VMSAN_VERB_START || op->plan->start_index < op->n_steps);
+}
+
 const char *
 vmsan_operation_get_actor (VmsanVm *vm)
 {

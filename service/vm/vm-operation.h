@@ -79,6 +79,9 @@ void vmsan_operation_change_async (VmsanVm *vm,
  * goes without waiting for the guest. */
 void vmsan_operation_cancel (VmsanVm *vm);
 
+/* Whether it is about to run, or its start is being undone. */
+gboolean vmsan_operation_starts (VmsanVm *vm);
+
 /* For steps: who caused the operation. */
 const char *vmsan_operation_get_actor (VmsanVm *vm);
 

@@ -15,6 +15,7 @@
 #include "vmm/vmm.h"
 
 typedef struct _VmsanOperation VmsanOperation;
+typedef struct _VmsanVmTable VmsanVmTable;
 
 /* What all machines share; owned by the manager, which outlives them. */
 typedef struct
@@ -27,6 +28,7 @@ typedef struct
   VmsanContentStore *kernels;
   GPtrArray *vmms; /* VmsanVmm */
   VmsanNetManager *networks;
+  VmsanVmTable *table; /* of all machines */
   char *agent_path;
   char *boot_id;
   gboolean quiescing; /* the service is about to end: nothing new is made */
@@ -94,6 +96,10 @@ void vmsan_vm_check_monitor (VmsanVm *self);
  * there. (transfer full) */
 VmsanNetMachine *vmsan_vm_describe_network (VmsanVm *self, GError **error);
 
+/* Puts the policy of a machine that runs in force again, with the name servers that the host has
+ * now; when what is under way has ended. */
+void vmsan_vm_refresh_network (VmsanVm *self);
+
 /* Opens the control session: connect, handshake. */
 void vmsan_vm_open_control_async (VmsanVm *self,
                                   const guint8 *token,
@@ -105,6 +111,12 @@ gboolean vmsan_vm_open_control_finish (VmsanVm *self, GAsyncResult *result, GErr
 
 /* Starts or replaces the timer of the record's timeout_at_us. */
 void vmsan_vm_arm_timeout (VmsanVm *self);
+
+/* ---- vm-ports.c: which machine has a port of the host -------------------------------------- */
+
+/* EXISTS when a machine other than @self has one of @policy's ports, or is about to. A machine that
+ * is stopped has none. The other is named to its own owner and to root. */
+gboolean vmsan_vm_check_ports (VmsanVm *self, const VmsanNetPolicy *policy, GError **error);
 
 /* ---- vm-lifecycle.c ------------------------------------------------------------------------ */
 

@@ -93,7 +93,7 @@ vmsan_vm_request_parse (GVariant *options,
   if (!vmsan_options_check_all (options, known, error))
     return NULL;
   self->network = vmsan_net_policy_parse (options, NULL, pools, error);
-  if (self->network == NULL)
+  if (self->network == NULL || !vmsan_net_policy_check_caller (self->network, NULL, owner, error))
     return NULL;
 
   self->owner = owner;

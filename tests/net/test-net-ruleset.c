@@ -6,9 +6,13 @@
 
 #include "net/net-nft.h"
 #include "net/net-ruleset.h"
-#include "sys/fd.h"
+#include "net/net-watch.h"
 
-#define SOON 5000
+#include <linux/netfilter/nfnetlink.h>
+
+#define SOON_MS 5000
+/* Longer than a watch waits for more. */
+#define NEVER_MS 400
 
 static void
 run_nft (const char *commands)
@@ -19,34 +23,91 @@ run_nft (const char *commands)
   g_assert_no_error (error);
 }
 
-static int
-follow (void)
+/* Two watches: of any change, and of those of others. */
+typedef struct
 {
-  g_autoptr (GError) error = NULL;
-  int fd;
+  VmsanNetWatch *any;
+  VmsanNetWatch *others;
+  gboolean any_told;
+  gboolean others_told;
+} Watches;
 
-  run_nft ("flush ruleset");
-  fd = vmsan_net_ruleset_follow (&error);
-  g_assert_no_error (error);
-  return fd;
+static void
+on_changed (gpointer data)
+{
+  *(gboolean *) data = TRUE;
 }
 
-/* Runs @commands and says whether that was about others. */
-static gboolean
-change (int fd, const char *commands)
+static void
+watches_clear (Watches *self)
 {
+  vmsan_net_watch_free (self->any);
+  vmsan_net_watch_free (self->others);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Watches, watches_clear)
+
+static gboolean
+on_time_over (gpointer data)
+{
+  *(gboolean *) data = TRUE;
+  return G_SOURCE_REMOVE;
+}
+
+/* Until @told or the time is over. */
+static gboolean
+wait_until_told (const gboolean *told, guint timeout_ms)
+{
+  gboolean over = FALSE;
+  guint timeout = g_timeout_add (timeout_ms, on_time_over, &over);
+
+  while (!*told && !over)
+    g_main_context_iteration (NULL, TRUE);
+  if (!over)
+    g_source_remove (timeout);
+  return *told;
+}
+
+static void
+follow (Watches *self)
+{
+  const VmsanNetWatchSpec any = {
+    .protocol = NETLINK_NETFILTER,
+    .groups = VMSAN_NET_WATCH_GROUP (NFNLGRP_NFTABLES),
+    .changed = on_changed,
+    .data = &self->any_told,
+  };
+  VmsanNetWatchSpec others = any;
+  g_autoptr (GError) error = NULL;
+
+  run_nft ("flush ruleset");
+  others.matches = vmsan_net_ruleset_is_of_others;
+  others.data = &self->others_told;
+  self->any = vmsan_net_watch_new (&any, &error);
+  g_assert_no_error (error);
+  self->others = vmsan_net_watch_new (&others, &error);
+  g_assert_no_error (error);
+}
+
+/* Runs @commands and says whether that was about others. Both watches tell after the same time, and
+ * the one of others is read first. */
+static gboolean
+change (Watches *self, const char *commands)
+{
+  self->any_told = self->others_told = FALSE;
   run_nft (commands);
-  g_assert_true (net_world_wait_readable (fd, SOON));
-  return vmsan_net_ruleset_take_changes (fd);
+  g_assert_true (wait_until_told (&self->any_told, SOON_MS));
+  wait_until_told (&self->others_told, NEVER_MS);
+  return self->others_told;
 }
 
 static void
 test_nothing_is_told_without_a_change (void)
 {
-  vmsan_autofd int fd = follow ();
+  g_auto (Watches) watches = { 0 };
 
-  g_assert_false (net_world_wait_readable (fd, 0));
-  g_assert_false (vmsan_net_ruleset_take_changes (fd));
+  follow (&watches);
+  g_assert_false (wait_until_told (&watches.any_told, NEVER_MS));
+  g_assert_false (watches.others_told);
 }
 
 static void
@@ -60,10 +121,11 @@ test_our_own_changes_are_none_of_others (void)
     "flush chain inet vmsan c",
     "delete table inet vmsan",
   };
-  vmsan_autofd int fd = follow ();
+  g_auto (Watches) watches = { 0 };
 
+  follow (&watches);
   for (guint i = 0; i < G_N_ELEMENTS (changes); i++)
-    if (change (fd, changes[i]))
+    if (change (&watches, changes[i]))
       g_error ("“%s” was taken for a change of others", changes[i]);
 }
 
@@ -80,28 +142,25 @@ test_changes_of_others_are_told_from_ours (void)
     "table inet vmsan { }; table ip6 filter { }",
     "flush ruleset",
   };
-  vmsan_autofd int fd = follow ();
+  g_auto (Watches) watches = { 0 };
 
+  follow (&watches);
   for (guint i = 0; i < G_N_ELEMENTS (changes); i++)
-    if (!change (fd, changes[i]))
+    if (!change (&watches, changes[i]))
       g_error ("“%s” was not taken for a change of others", changes[i]);
 }
 
+/* More than fits the socket's buffer, of our own alone. */
 static void
 test_more_than_can_be_told_may_be_anybodys (void)
 {
-  vmsan_autofd int fd = follow ();
-  const int small = 1;
-  const int large = 1 << 17;
+  g_auto (Watches) watches = { 0 };
 
-  g_assert_cmpint (setsockopt (fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), ==, 0);
+  follow (&watches);
   run_nft ("table inet vmsan { chain c { }; }");
-  for (guint i = 0; i < 50; i++)
+  for (guint i = 0; i < 3000; i++)
     run_nft ("add rule inet vmsan c counter accept");
-  g_assert_true (vmsan_net_ruleset_take_changes (fd));
-  /* And it can be read from on. */
-  g_assert_cmpint (setsockopt (fd, SOL_SOCKET, SO_RCVBUF, &large, sizeof large), ==, 0);
-  g_assert_false (change (fd, "flush chain inet vmsan c"));
+  g_assert_true (wait_until_told (&watches.others_told, SOON_MS));
   run_nft ("flush ruleset");
 }
 

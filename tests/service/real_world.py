@@ -45,7 +45,9 @@ class HandedSession(Session):
 
 
 class RealWorld:
-    def __init__(self):
+    def __init__(self, prefix=()):
+        """prefix: a program that becomes the service, with its arguments."""
+        self.prefix = list(prefix)
         self.directory = tempfile.mkdtemp(prefix="vmsan-service-", dir="/run")
         self.config = os.path.join(self.directory, "vmsand.conf")
         self.log = open(os.path.join(os.environ["VMSAN_TEST_LOGS"], "vmsand.log"), "ab")
@@ -61,7 +63,8 @@ class RealWorld:
         with open(self.config, "w") as file:
             file.write(f"{config}\n[Defaults]\nStartDeadlineMs=120000\nMemoryMiB=128\n"
                        f"[Network]\nIPv6Pool={POOL6}\nResolver={resolver}\n{more}")
-        self.process = subprocess.Popen([os.environ["VMSAN_TEST_DAEMON"], "--config", self.config],
+        self.process = subprocess.Popen([*self.prefix, os.environ["VMSAN_TEST_DAEMON"], "--config",
+                                         self.config],
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         subprocess.run(["gdbus", "wait", "--system", "--timeout", "60", "org.vmsan"], check=True)
 
@@ -138,11 +141,13 @@ class RealWorld:
                 fds=[file.fileno()])[0]
 
     def add_busybox(self):
-        tree = self.busybox_tree()
+        self.add_tree(self.busybox_tree(), "busybox")
+
+    def add_tree(self, tree, name):
         image = f"{tree}.ext4"
         subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", tree, image, "16M"], check=True,
                        stdout=subprocess.DEVNULL)
-        self.add_image(image, "busybox")
+        self.add_image(image, name)
 
     # ---- Machines --------------------------------------------------------------------------
 

@@ -82,8 +82,11 @@ test_what_is_given_is_passed_on (void)
 static void
 test_empty_text_empties_a_list (void)
 {
-  assert_filled (&(NetworkOptions){ .allowed_domains = LIST (""), .denied_cidrs = LIST ("") },
-                 "{'allowed-domains': <@as []>, 'denied-cidrs': <@as []>}");
+  assert_filled (
+      &(NetworkOptions){
+          .allowed_domains = LIST (""), .denied_cidrs = LIST (""), .ports = LIST ("") },
+      "{'allowed-domains': <@as []>, 'denied-cidrs': <@as []>, 'published-ports': <@as []>}");
+  assert_refused (&(NetworkOptions){ .ports = LIST ("8080:80", "") }, "published ports");
   assert_refused (&(NetworkOptions){ .allowed_cidrs = LIST ("192.0.2.1", "") },
                   "allowed addresses");
 }
@@ -136,7 +139,6 @@ test_ports_have_their_form_or_are_refused (void)
     { "0.0.0.0:8080:80", TRUE },
     { "[2001:db8::1]:8080:80/udp", TRUE },
     { "65535:65535", TRUE },
-    { "", FALSE },
     { "8080", FALSE },
     { ":80", FALSE },
     { "8080:", FALSE },

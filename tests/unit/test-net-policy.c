@@ -141,6 +141,8 @@ test_changes_keep_what_they_do_not_name (void)
   g_autoptr (VmsanNetPolicy) open = change (third, "{'network-policy': <'allow-all'>}");
   g_autoptr (VmsanNetPolicy) reopened = change (closed, "{'denied-cidrs': <['10.0.0.0/8']>}");
   g_autoptr (VmsanNetPolicy) emptied = change (first, "{'allowed-cidrs': <@as []>}");
+  g_autoptr (VmsanNetPolicy) moved = change (first, "{'published-ports': <['8081:80']>}");
+  g_autoptr (VmsanNetPolicy) taken_back = change (moved, "{'published-ports': <@as []>}");
 
   assert_is (second, "{'network-policy': <'custom'>, 'allowed-cidrs': <['192.0.2.0/24']>,"
                      " 'denied-cidrs': <['192.0.2.9/32']>, 'allowed-domains': <['a.example']>,"
@@ -154,7 +156,11 @@ test_changes_keep_what_they_do_not_name (void)
   assert_is (reopened, "{'network-policy': <'custom'>, 'allowed-cidrs': <@as []>}");
   assert_is (emptied, "{'network-policy': <'custom'>, 'allowed-cidrs': <@as []>,"
                       " 'denied-cidrs': <['192.0.2.9/32']>}");
-  assert_is (first, "{'allowed-cidrs': <['192.0.2.0/24']>, 'allowed-domains': <@as []>}");
+  assert_is (moved, "{'network-policy': <'custom'>, 'allowed-cidrs': <['192.0.2.0/24']>,"
+                    " 'published-ports': <['127.0.0.1:8081:80/tcp']>}");
+  assert_is (taken_back, "{'network-policy': <'custom'>, 'published-ports': <@as []>}");
+  assert_is (first, "{'allowed-cidrs': <['192.0.2.0/24']>, 'allowed-domains': <@as []>,"
+                    " 'published-ports': <['127.0.0.1:8080:80/tcp']>}");
 }
 
 static void
@@ -228,12 +234,11 @@ test_live_options_are_those_that_can_change (void)
   for (const VmsanOption *option = vmsan_net_policy_live_options; option->key != NULL; option++)
     {
       g_assert_cmpstr (option->key, !=, "network");
-      g_assert_cmpstr (option->key, !=, "published-ports");
       n_live++;
     }
   for (const VmsanOption *option = vmsan_net_policy_options; option->key != NULL; option++)
     n_all++;
-  g_assert_cmpuint (n_live + 2, ==, n_all);
+  g_assert_cmpuint (n_live + 1, ==, n_all);
 }
 
 /* ---- What is refused ----------------------------------------------------------------------- */
@@ -308,8 +313,6 @@ test_ports_that_are_none_are_refused (void)
     { "8080:80/", "form" },
     { "8080:80/TCP", "form" },
     { "8080:80/tcp/udp", "form" },
-    { "1023:80", "below 1024" },
-    { "0.0.0.0:22:22", "below 1024" },
     { "localhost:8080:80", "address" },
     { ":8080:80", "address" },
     { "127.1:8080:80", "address" },
@@ -337,6 +340,37 @@ test_ports_that_are_none_are_refused (void)
 
       assert_refused_after (NULL, text, "Option “published-ports”", cases[i][1]);
     }
+}
+
+static void
+assert_may (const VmsanNetPolicy *policy, const VmsanNetPolicy *old, uid_t caller, gboolean may)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (vmsan_net_policy_check_caller (policy, old, caller, &error), ==, may);
+  if (may)
+    {
+      g_assert_no_error (error);
+      return;
+    }
+  g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT);
+  g_assert_nonnull (strstr (error->message, "only root"));
+}
+
+static void
+test_low_ports_are_for_root_to_publish (void)
+{
+  g_autoptr (VmsanNetPolicy) high = make ("{'published-ports': <['1024:80', '8080:22']>}");
+  g_autoptr (VmsanNetPolicy) low = make ("{'published-ports': <['1023:80']>}");
+  g_autoptr (VmsanNetPolicy) more = make ("{'published-ports': <['1023:80', '8080:22']>}");
+  g_autoptr (VmsanNetPolicy) other = make ("{'published-ports': <['0.0.0.0:1023:80']>}");
+
+  assert_may (high, NULL, 1000, TRUE);
+  assert_may (low, NULL, 1000, FALSE);
+  assert_may (low, NULL, 0, TRUE);
+  assert_may (low, high, 1000, FALSE);
+  assert_may (more, low, 1000, TRUE);
+  assert_may (other, low, 1000, FALSE);
 }
 
 static void
@@ -526,6 +560,8 @@ main (int argc, char **argv)
                    test_what_is_wrong_is_refused_by_option_value_and_rule);
   g_test_add_func ("/net/policy/ports-that-are-none-are-refused",
                    test_ports_that_are_none_are_refused);
+  g_test_add_func ("/net/policy/low-ports-are-for-root-to-publish",
+                   test_low_ports_are_for_root_to_publish);
   g_test_add_func ("/net/policy/ipv6-ports-need-ipv6-machines", test_ipv6_ports_need_ipv6_machines);
   g_test_add_func ("/net/policy/a-machine-without-a-network-gets-no-policy",
                    test_a_machine_without_a_network_gets_no_policy);

@@ -4,9 +4,12 @@
 
 #include "net-fixture.h"
 
+#include "net/net-forwarding.h"
 #include "net/net-inside.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
 #include <linux/rtnetlink.h>
 #include <netinet/icmp6.h>
 #include <string.h>
@@ -119,6 +122,93 @@ test_damaged_changes_are_refused (NetFixture *f, gconstpointer data)
   g_assert_no_error (gone_error);
 }
 
+/* ---- On record ----------------------------------------------------------------------------- */
+
+static void
+assert_record (int state_fd, const char *expected)
+{
+  g_autofree char *text = vmsan_fd_read_file_at (state_fd, "uplink-settings", 4096, NULL, NULL);
+
+  g_assert_cmpstr (text, ==, expected);
+}
+
+static void
+enable_on_record (NetFixture *f, int state_fd)
+{
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) changes = vmsan_net_forwarding_prepare (state_fd, &f->pools, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_strv_length (changes), ==, 1);
+  vmsan_net_forwarding_enable ((const char *const *) changes, &error);
+  g_assert_no_error (error);
+}
+
+static void
+test_changes_are_on_record_once_and_while_their_link_is_there (NetFixture *f, gconstpointer data)
+{
+  static const char earlier[] = "ipv4/conf/gone/forwarding=0\nipv4/conf/eth0/forwarding=0";
+  g_autofree char *path = g_dir_make_tmp ("vmsan-uplink-XXXXXX", NULL);
+  vmsan_autofd int state_fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) links = NULL;
+  gboolean ipv6;
+
+  vmsan_fd_write_file_at (state_fd, "uplink-settings", earlier, strlen (earlier), 0600, &error);
+  g_assert_no_error (error);
+  enable_on_record (f, state_fd);
+  assert_record (state_fd, "ipv4/conf/eth0/forwarding=0");
+  links = vmsan_net_forwarding_list_links (state_fd, &ipv6);
+  g_assert_cmpuint (g_strv_length (links), ==, 1);
+  g_assert_cmpstr (links[0], ==, "eth0");
+  g_assert_false (ipv6);
+
+  /* As when the link was taken away, and came back. */
+  net_world_write ("/proc/sys/net/ipv4/conf/eth0/forwarding", "0");
+  enable_on_record (f, state_fd);
+  assert_record (state_fd, "ipv4/conf/eth0/forwarding=0");
+
+  g_assert_true (vmsan_net_forwarding_restore (state_fd, &error));
+  g_assert_true (vmsan_net_forwarding_restore (state_fd, &error));
+  g_assert_no_error (error);
+  assert_record (state_fd, NULL);
+  g_assert_cmpint (g_rmdir (path), ==, 0);
+}
+
+static void
+test_an_uplink_of_a_dangerous_name_stays_as_it_is (NetFixture *f, gconstpointer data)
+{
+  static const char *const names[] = { "a\"b", "a..b" };
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      const VmsanNetVeth veth = {
+        .name = names[i],
+        .mac = VMSAN_NET_GATEWAY_MAC,
+        .peer_name = "peer",
+        .peer_mac = VMSAN_NET_GUEST_MAC,
+        .peer_namespace_fd = f->world->internet_fd,
+        .mtu = 1500,
+      };
+      g_auto (GStrv) changes = NULL;
+      VmsanNetLink link;
+
+      g_assert_true (vmsan_netlink_add_veth (f->world->host, &veth, &error));
+      g_assert_true (vmsan_netlink_get_link (f->world->host, names[i], 0, &link, &error));
+      g_assert_true (
+          vmsan_netlink_add_address (f->world->host, link.ifindex, "192.0.2.1", 24, &error));
+      g_assert_true (vmsan_netlink_set_up (f->world->host, link.ifindex, &error));
+      g_assert_true (vmsan_netlink_add_route (f->world->host, "128.0.0.0/1", "192.0.2.2",
+                                              link.ifindex, &error));
+      changes = vmsan_net_uplink_plan (f->world->host, VMSAN_NET_IPV6_OFF, &error);
+      g_assert_no_error (error);
+      g_assert_cmpuint (g_strv_length (changes), ==, 1);
+      g_assert_cmpstr (changes[0], ==, "ipv4/conf/eth0/forwarding=0");
+      g_assert_true (vmsan_netlink_delete_link (f->world->host, link.ifindex, &error));
+    }
+}
+
 /* ---- Routers of the host ------------------------------------------------------------------- */
 
 static gboolean
@@ -201,6 +291,10 @@ main (int argc, char **argv)
   NET_FIXTURE_ADD ("/net/uplink/a-host-that-became-a-router-stays-one",
                    test_a_host_that_became_a_router_stays_one);
   NET_FIXTURE_ADD ("/net/uplink/damaged-changes-are-refused", test_damaged_changes_are_refused);
+  NET_FIXTURE_ADD_IPV4 ("/net/uplink/changes-are-on-record-once-and-while-their-link-is-there",
+                        test_changes_are_on_record_once_and_while_their_link_is_there);
+  NET_FIXTURE_ADD ("/net/uplink/an-uplink-of-a-dangerous-name-stays-as-it-is",
+                   test_an_uplink_of_a_dangerous_name_stays_as_it_is);
   NET_FIXTURE_ADD ("/net/uplink/a-host-keeps-what-its-routers-said",
                    test_a_host_keeps_what_its_routers_said);
   return net_world_run_tests ();
