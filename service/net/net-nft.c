@@ -195,6 +195,15 @@ go_home (const Session *session)
     setns (home_fd, CLONE_NEWNET);
 }
 
+/* The job is gone then, and its caller does not wait until the queue is not used here any more. */
+static void
+answer (Job *job)
+{
+  g_autoptr (GAsyncQueue) answers = g_async_queue_ref (job->answers);
+
+  g_async_queue_push (answers, job);
+}
+
 static gpointer
 session_thread (gpointer data)
 {
@@ -214,7 +223,7 @@ session_thread (gpointer data)
         context = open_context (job, &job->error);
       done = job->done = context != NULL && run_in (context, job, &job->error);
       go_home (session);
-      g_async_queue_push (job->answers, job); /* it is gone then */
+      answer (job);
     }
   g_clear_pointer (&context, nft_ctx_free);
   return NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /* A network that waits for its machine: a namespace with all links, and with a firewall that lets
- * nothing pass. Nobody has used it, and whoever has used it gives it to nobody else.
+ * nothing pass. Nobody has used it yet; once used, it is deleted, never given to another.
  *
  * Its namespace is named after its slot, and otherwise while it is being made, so that what bears
  * the name is whole. All calls block: worker thread. */
