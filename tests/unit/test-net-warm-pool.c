@@ -196,11 +196,12 @@ test_a_slot_is_not_used_again_before_it_is_given_back (NetFixture *f, gconstpoin
 
   service_start (&service, f, 1);
   slots[n++] = reserve (&service);
-  while ((slots[n] = vmsan_net_slots_take (service.slots, 0)) != VMSAN_NET_NO_SLOT)
+  for (guint slot; (slot = vmsan_net_slots_take (service.slots, 0)) != VMSAN_NET_NO_SLOT; n++)
     {
+      g_assert_cmpuint (n, <, N_SLOTS);
       for (guint i = 0; i < n; i++)
-        g_assert_cmpuint (slots[n], !=, slots[i]);
-      n++;
+        g_assert_cmpuint (slot, !=, slots[i]);
+      slots[n] = slot;
     }
   g_assert_cmpuint (n, ==, N_SLOTS);
   /* Its network has it still. */
