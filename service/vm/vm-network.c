@@ -13,7 +13,7 @@
 static const VmsanStep *const no_steps[] = { NULL };
 
 static void put_draft_in_force (VmsanVm *vm, GTask *task);
-static void put_back (VmsanVm *vm);
+static void put_back (VmsanVm *vm, GTask *task);
 
 static const VmsanPlan policy_plan = {
   .verb = VMSAN_VERB_SET_NETWORK_POLICY,
@@ -120,21 +120,17 @@ put_draft_in_force (VmsanVm *vm, GTask *task)
   g_object_unref (task);
 }
 
+/* Consumes @task. */
 static void
-on_put_back (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (GError) error = NULL;
-
-  if (!g_task_propagate_boolean (G_TASK (result), &error))
-    g_warning ("Putting the old network policy back: %s", error->message);
-}
-
-static void
-put_back (VmsanVm *vm)
+put_back (VmsanVm *vm, GTask *task)
 {
   if (vm->monitor != NULL)
-    put_in_force (vm, vm->record->network, vmsan_operation_get_draft (vm)->network,
-                  g_task_new (vm, NULL, on_put_back, NULL));
+    {
+      put_in_force (vm, vm->record->network, vmsan_operation_get_draft (vm)->network, task);
+      return;
+    }
+  g_task_return_boolean (task, TRUE);
+  g_object_unref (task);
 }
 
 static void

@@ -503,6 +503,18 @@ vmsan_operation_run_finish (VmsanVm *vm, GAsyncResult *result, GError **error)
 }
 
 static void
+on_retracted (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  VmsanOperation *op = user_data;
+  g_autoptr (GError) error = NULL;
+
+  if (!g_task_propagate_boolean (G_TASK (result), &error))
+    g_warning ("Machine %s: undoing “%s” failed: %s", op->vm->record->id, op->plan->phase,
+               error->message);
+  end (op);
+}
+
+static void
 on_changed (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   VmsanOperation *op = user_data;
@@ -510,7 +522,10 @@ on_changed (GObject *source, GAsyncResult *result, gpointer user_data)
   if (g_task_propagate_boolean (G_TASK (result), &op->error))
     vmsan_vm_publish (op->vm, op->draft, op->actor);
   else if (op->plan->retract != NULL)
-    op->plan->retract (op->vm);
+    {
+      op->plan->retract (op->vm, g_task_new (op->vm, NULL, on_retracted, op));
+      return;
+    }
   end (op);
 }
 

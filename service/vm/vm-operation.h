@@ -42,7 +42,9 @@ typedef struct
   /* First of all. REVERT: its failure is ignored. A change: without its success nothing is saved.
    */
   void (*prelude) (VmsanVm *vm, GTask *task);
-  void (*retract) (VmsanVm *vm); /* a change: what prelude did stands, but could not be saved */
+  /* A change: what prelude did stands, but could not be saved. The machine stays busy until @task
+   * completes; its failure is logged. */
+  void (*retract) (VmsanVm *vm, GTask *task);
 } VmsanPlan;
 
 #define VMSAN_PLAN_NO_START G_MAXUINT

@@ -125,6 +125,65 @@ test_a_step_that_ends_well_when_cancelled_is_undone (World *self, gconstpointer 
   g_assert_null (strstr (self->events->str, "\ndo b"));
 }
 
+/* ---- A change that is taken back ------------------------------------------------------------ */
+
+static GTask *retraction;
+
+static void
+retract_later (VmsanVm *vm, GTask *task)
+{
+  retraction = task;
+}
+
+static gboolean
+is_retracting (gpointer data)
+{
+  return retraction != NULL;
+}
+
+static const VmsanPlan retracted_plan = {
+  .verb = VMSAN_VERB_SET_TIMEOUT,
+  .phase = "set-timeout",
+  .steps = no_steps,
+  .start_index = VMSAN_PLAN_NO_START,
+  .retract = retract_later,
+};
+
+static void
+begin_retraction (World *self, GAsyncResult **change)
+{
+  self->failing_save = 1;
+  vmsan_operation_change_async (self->vm, &retracted_plan, vmsan_vm_record_copy (self->vm->record),
+                                "uid:1", vm_fixture_keep_result, change);
+  vm_fixture_wait_until (is_retracting, NULL);
+  run_loop ();
+}
+
+/* Or two threads would work on what the change was about. */
+static void
+test_a_machine_is_busy_until_a_change_is_taken_back (World *self, gconstpointer data)
+{
+  g_autoptr (GAsyncResult) change = NULL;
+
+  begin_retraction (self, &change);
+  g_assert_null (change);
+  run_fails (self, &stop_plan, VMSAN_ERROR_BUSY, "busy");
+  finish_step (g_steal_pointer (&retraction), "taking back", "it", FALSE);
+  assert_fails (self, &change, VMSAN_ERROR_NO_SPACE, "no space");
+  run_ok (self, &stop_plan);
+}
+
+static void
+test_a_change_that_cannot_be_taken_back_ends (World *self, gconstpointer data)
+{
+  g_autoptr (GAsyncResult) change = NULL;
+
+  begin_retraction (self, &change);
+  finish_step (g_steal_pointer (&retraction), "taking back", "it", TRUE);
+  assert_fails (self, &change, VMSAN_ERROR_NO_SPACE, "no space");
+  g_assert_true (log_capture_take ("taking back of it failed"));
+}
+
 /* ---- Forced removal ------------------------------------------------------------------------ */
 
 static void
@@ -342,6 +401,10 @@ main (int argc, char **argv)
               test_the_cause_of_an_abort_is_told);
   world_test ("/vm-concurrency/a-step-that-ends-well-when-cancelled-is-undone", VMSAN_VM_STOPPED,
               test_a_step_that_ends_well_when_cancelled_is_undone);
+  world_test ("/vm-concurrency/a-machine-is-busy-until-a-change-is-taken-back", VMSAN_VM_RUNNING,
+              test_a_machine_is_busy_until_a_change_is_taken_back);
+  world_test ("/vm-concurrency/a-change-that-cannot-be-taken-back-ends", VMSAN_VM_RUNNING,
+              test_a_change_that_cannot_be_taken_back_ends);
   g_test_add_func ("/vm-concurrency/force-removes-in-every-state",
                    test_force_removes_in_every_state);
   world_test ("/vm-concurrency/force-waits-for-what-it-cancels", VMSAN_VM_STOPPED,
