@@ -666,34 +666,32 @@ clear_leftovers (VmsanNetManager *self, GPtrArray *machines, GError **error)
                                      dead_slots->len, error);
 }
 
-/* The networks of machines that ran on while the service was away. */
+/* The networks of machines that ran on while the service was away. @resolvers: NULL when they could
+ * not be read; the start fails, but a machine's own resolver is known all the same. */
 static void
-adopt (VmsanNetManager *self, const VmsanNetMachine *machine)
+adopt (VmsanNetManager *self, const VmsanNetMachine *machine, const GArray *resolvers)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GArray) resolvers = find_resolvers (self, &error);
 
   vmsan_net_dns_keeper_adopt (self->resolvers, machine);
-  if (resolvers != NULL && vmsan_net_in_force_is (machine, resolvers))
+  if (resolvers == NULL || vmsan_net_in_force_is (machine, resolvers))
     return;
   g_message ("Machine %s: a change of its network policy was cut off, or the host's name servers "
              "changed; putting the policy in force again",
              machine->id);
-  if (resolvers == NULL || !put_in_force_inside (self, machine, NULL, resolvers, &error) ||
+  if (!put_in_force_inside (self, machine, NULL, resolvers, &error) ||
       !vmsan_net_in_force_note (machine, machine->policy, resolvers, &error))
     g_warning ("Machine %s: putting its network policy in force: %s", machine->id, error->message);
 }
 
-/* The host's table for exactly these machines, or none where there is none. Call with the lock
- * held. */
+/* The host's table for exactly these machines, or none where there is none. @resolvers: those that
+ * they were adopted with, so that later ones are a change. Call with the lock held. */
 static gboolean
-make_host_table (VmsanNetManager *self, GPtrArray *machines, GError **error)
+make_host_table (VmsanNetManager *self, GPtrArray *machines, GArray *resolvers, GError **error)
 {
-  g_autoptr (GArray) resolvers = find_resolvers (self, error);
   gboolean rebuilt;
 
-  if (resolvers == NULL)
-    return FALSE;
+  g_clear_pointer (&self->known_resolvers, g_array_unref);
   self->known_resolvers = g_array_ref (resolvers);
   for (guint i = 0; i < machines->len; i++)
     note_member (self, g_ptr_array_index (machines, i));
@@ -931,8 +929,17 @@ follow_host (VmsanNetManager *self)
   self->rules = follow (&rules);
   self->others_rules = follow (&others_rules);
   self->routes = follow (&routes);
-  if (self->resolver == NULL || *self->resolver == '\0')
-    self->resolver_files = vmsan_net_resolvers_watch_new (on_resolver_files_changed, self);
+}
+
+/* Machines follow their name servers when this says so, and until they are adopted a thread works
+ * on them. What changed before is found by looking once. */
+static void
+follow_resolvers (VmsanNetManager *self)
+{
+  if (self->resolver_files != NULL || (self->resolver != NULL && *self->resolver != '\0'))
+    return;
+  self->resolver_files = vmsan_net_resolvers_watch_new (on_resolver_files_changed, self);
+  on_resolver_files_changed (self);
 }
 
 static void
@@ -940,14 +947,17 @@ start_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *canc
 {
   VmsanNetManager *self = source;
   GPtrArray *machines = data;
-  g_autoptr (GMutexLocker) locker = NULL;
   GError *error = NULL;
+  g_autoptr (GArray) resolvers = find_resolvers (self, &error);
+  g_autoptr (GMutexLocker) locker = NULL;
+  gboolean cleared;
 
   look_for_conflicts (self);
   for (guint i = 0; i < machines->len; i++)
-    adopt (self, g_ptr_array_index (machines, i));
+    adopt (self, g_ptr_array_index (machines, i), resolvers);
   locker = g_mutex_locker_new (&self->host_lock);
-  if (!clear_leftovers (self, machines, &error) || !make_host_table (self, machines, &error))
+  cleared = clear_leftovers (self, machines, resolvers != NULL ? &error : NULL);
+  if (resolvers == NULL || !cleared || !make_host_table (self, machines, resolvers, &error))
     {
       g_task_return_error (task, error);
       return;
@@ -972,6 +982,7 @@ vmsan_net_manager_start_async (VmsanNetManager *self,
 gboolean
 vmsan_net_manager_start_finish (VmsanNetManager *self, GAsyncResult *result, GError **error)
 {
+  follow_resolvers (self);
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 

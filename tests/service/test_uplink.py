@@ -5,6 +5,8 @@ the end the host is as it was."""
 import os
 import signal
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -183,3 +185,40 @@ def test_machines_ask_the_name_servers_that_the_host_has_now(world, name_servers
     use_name_server(OTHER4)
     world.start("Resolver=\n")
     wait_until(lambda: NAMED4 in resolve(), 30, "the answer of the first name server")
+
+
+class NameServerChange(threading.Thread):
+    """Changes the name server when the service's log has a certain text."""
+
+    def __init__(self, world, text, address):
+        super().__init__()
+        self.text, self.address = text.encode(), address
+        self.log = open(world.log.name, "rb")
+        self.log.seek(0, os.SEEK_END)
+        self.happened = False
+        self.start()
+
+    def run(self):
+        text, deadline = b"", time.monotonic() + 60
+        while self.text not in text and time.monotonic() < deadline:
+            time.sleep(0.001)
+            text += self.log.read()
+        self.log.close()
+        if self.text in text:
+            use_name_server(self.address)
+            self.happened = True
+
+
+def test_a_change_while_machines_are_adopted_is_followed(world, name_servers, machine):
+    def resolve():
+        return world.run(machine, "nslookup", "ok.example")[2]
+
+    set_policy(world, machine, allowed_domains=strings("ok.example"))
+    assert NAMED4 in resolve()
+    world.end(signal.SIGKILL)
+    use_name_server(OUTSIDE4)
+    change = NameServerChange(world, "putting the policy in force again", OTHER4)
+    world.start("Resolver=\n")
+    change.join()
+    assert change.happened
+    wait_until(lambda: NAMED4 in resolve(), 30, "the answer of the name server of now")
