@@ -75,6 +75,8 @@ vmsan_vm_drop_monitor (VmsanVm *self)
   g_clear_object (&self->monitor_watch);
   g_clear_object (&self->control);
   g_clear_object (&self->monitor);
+  vmsan_source_clear (&self->refresh_again);
+  self->refresh_delay_s = 0;
   self->monitor_ended = FALSE;
   g_clear_pointer (&self->monitor_exit, g_free);
   self->busy_streams = 0;

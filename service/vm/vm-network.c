@@ -6,9 +6,13 @@
  * they may be refused, and go back when the record cannot be saved. */
 
 #include "sys/error.h"
+#include "sys/source.h"
 #include "vm/vm-operation.h"
 
 #include <fcntl.h>
+
+/* Between tries to make a machine follow the host's name servers, at most. */
+#define MAX_REFRESH_DELAY_S 60
 
 static const VmsanStep *const no_steps[] = { NULL };
 
@@ -227,14 +231,50 @@ vmsan_vm_set_network_policy_finish (VmsanVm *self, GAsyncResult *result, GError 
 
 /* ---- Again --------------------------------------------------------------------------------- */
 
+static gboolean
+on_refresh_again (gpointer user_data)
+{
+  VmsanVm *self = user_data;
+
+  g_clear_pointer (&self->refresh_again, g_source_unref);
+  vmsan_vm_refresh_network (self);
+  return G_SOURCE_REMOVE;
+}
+
+/* Nobody else tells that the machine still has old name servers. The source does not hold the
+ * machine, and ends with its monitor. */
+static void
+refresh_later (VmsanVm *self)
+{
+  self->refresh_delay_s = CLAMP (2 * self->refresh_delay_s, 1, MAX_REFRESH_DELAY_S);
+  vmsan_source_clear (&self->refresh_again);
+  self->refresh_again = g_timeout_source_new_seconds (self->refresh_delay_s);
+  g_source_set_callback (self->refresh_again, on_refresh_again, self, NULL);
+  g_source_attach (self->refresh_again, NULL);
+}
+
 static void
 on_refreshed (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   VmsanVm *self = VMSAN_VM (source);
   g_autoptr (GError) error = NULL;
 
-  if (!vmsan_vm_set_network_policy_finish (self, result, &error))
+  if (vmsan_vm_set_network_policy_finish (self, result, &error))
+    self->refresh_delay_s = 0;
+  else if (self->monitor == NULL || self->context->quiescing)
+    g_debug ("Machine %s keeps its old name servers: %s", self->record->id, error->message);
+  /* Something began while this one was being checked, and may have read the old ones. */
+  else if (self->operation != NULL && g_error_matches (error, VMSAN_ERROR, VMSAN_ERROR_BUSY))
+    vmsan_vm_refresh_network (self);
+  /* Of a state that only a stop or a removal leads out of. */
+  else if (g_error_matches (error, VMSAN_ERROR, VMSAN_ERROR_WRONG_STATE))
     g_message ("Machine %s keeps its old name servers: %s", self->record->id, error->message);
+  else
+    {
+      refresh_later (self);
+      g_message ("Machine %s keeps its old name servers, until another try in %u s: %s",
+                 self->record->id, self->refresh_delay_s, error->message);
+    }
 }
 
 static void
@@ -246,6 +286,7 @@ on_idle (GObject *source, GAsyncResult *result, gpointer user_data)
 void
 vmsan_vm_refresh_network (VmsanVm *self)
 {
+  vmsan_source_clear (&self->refresh_again);
   if (self->operation != NULL)
     g_queue_push_tail (&self->waiting, g_task_new (self, NULL, on_idle, NULL));
   else if (self->monitor != NULL && self->record->network->has_network)

@@ -48,7 +48,7 @@ struct _VmsanVm
   VmsanVmRecord *record; /* what is on disk */
 
   VmsanOperation *operation; /* under way, or NULL */
-  GQueue waiting;            /* GTask: forced removals that wait for its end */
+  GQueue waiting;            /* GTask: forced removals and others that wait for its end */
 
   VmsanMonitor *monitor; /* of a machine that runs */
   GCancellable *monitor_watch;
@@ -59,6 +59,8 @@ struct _VmsanVm
   guint64 busy_streams;       /* bit N: stream N has a session; for drivers that count them */
   guint64 opening_streams;    /* bit N: a session on stream N is being opened */
   gboolean network_up;        /* set up, or maybe */
+  GSource *refresh_again;     /* after a refresh of its network that failed, while it runs */
+  guint refresh_delay_s;      /* of the last; 0 after one that went well */
   GSource *timeout;
   guint stop_deadline_ms; /* of the stop under way */
   gboolean gone;          /* removed; only its last callers still hold it */
@@ -97,7 +99,7 @@ void vmsan_vm_check_monitor (VmsanVm *self);
 VmsanNetMachine *vmsan_vm_describe_network (VmsanVm *self, GError **error);
 
 /* Puts the policy of a machine that runs in force again, with the name servers that the host has
- * now; when what is under way has ended. */
+ * now; when what is under way has ended, and again until it goes well or the machine ends. */
 void vmsan_vm_refresh_network (VmsanVm *self);
 
 /* Opens the control session: connect, handshake. */
