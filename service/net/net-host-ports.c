@@ -40,6 +40,8 @@ is_of_machine (const Change *self, const VmsanNetPrefix *address)
 static gboolean
 is_of_host (const Change *self, const VmsanNetPrefix *address)
 {
+  if (address->family == AF_INET && address->bytes[0] == 127)
+    return TRUE; /* all of 127.0.0.0/8, of which one is listed */
   for (const struct ifaddrs *at = self->host; at != NULL; at = at->ifa_next)
     {
       const struct sockaddr_in *v4 = (const struct sockaddr_in *) at->ifa_addr;
@@ -89,8 +91,13 @@ is_stale (const VmsanNetConnection *connection, gpointer data)
     return FALSE;
   if (before != NULL && after != NULL && vmsan_net_port_equal (before, after))
     return FALSE;
-  /* What somebody else has translated is theirs. */
-  return is_of_machine (self, &connection->answerer) ||
+  if (is_of_machine (self, &connection->answerer))
+    return TRUE;
+  /* Datagrams that the host got, or nobody, are the port's from now on. A connection over TCP is
+   * not: the kernel would take its next packet for a new one (nf_conntrack_tcp_loose) and send it
+   * to the guest, while a first packet is looked at anew by itself. What somebody else has
+   * translated is theirs. */
+  return connection->protocol == IPPROTO_UDP && is_of_host (self, &connection->destination) &&
          vmsan_net_prefix_contains (&connection->destination, &connection->answerer);
 }
 

@@ -98,15 +98,16 @@ on_socket (struct nl_msg *message, void *data)
   return NL_OK;
 }
 
-/* Sockets without a peer: of those that have one, the kernel knows where an answer belongs, and a
- * published port takes none of them away. */
+/* Over TCP, sockets without a peer: a connection stays with the one that has it. What the kernel
+ * knows of a peer's datagrams it forgets soon, or when the port is published: so of UDP also
+ * sockets with a peer, whose state is called TCP_ESTABLISHED too. */
 static int
 list_sockets (VmsanNetlink *netlink, Search *self, int family)
 {
   const struct inet_diag_req_v2 request = {
     .sdiag_family = family,
     .sdiag_protocol = self->udp ? IPPROTO_UDP : IPPROTO_TCP,
-    .idiag_states = 1u << (self->udp ? TCP_CLOSE : TCP_LISTEN),
+    .idiag_states = self->udp ? 1u << TCP_CLOSE | 1u << TCP_ESTABLISHED : 1u << TCP_LISTEN,
   };
   int code;
 

@@ -8,13 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 from caller import BusError, Caller, GLib, options, wait_until
 from guest_network import WAIT_S, host_state, set_policy, strings
-from small_internet import HOST4, NAMESPACE, SmallInternet
+from small_internet import HOST4, NAMESPACE, OTHER4, SmallInternet
 
 ECHO = os.path.join(os.environ["VMSAN_TEST_BUILDDIR"], "tests/service/guest-echo")
 LOOPBACK = "127.0.0.1"
@@ -143,6 +144,34 @@ def test_only_what_is_published_has_loopback_addresses_routed(world, server):
     assert routed() == "1\n"
     publish(world, server, f"{HOST4}:8080:{PORT}")
     assert routed() == "0\n"
+
+
+def test_a_program_of_the_host_keeps_the_connections_that_it_has(world, server):
+    """It listens no more, so the port is free; what it has accepted before goes on."""
+    publish(world, server)
+
+    def speak(connection):
+        with connection:
+            while connection.recv(64):
+                connection.sendall(b"host")
+
+    with listener(socket.AF_INET, socket.SOCK_STREAM, HOST4, 8084) as listening:
+        client = start_client(OUTSIDE, "tcp", HOST4, 8084, 10, n=1000)
+        listening.settimeout(20)
+        connection = listening.accept()[0]
+        connection.settimeout(None)
+    thread = threading.Thread(target=speak, args=(connection,))
+    thread.start()
+    try:
+        assert client.stdout.readline() == "host\n"
+        publish(world, server, f"{HOST4}:8084:{PORT}")
+        deadline = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline:
+            assert client.stdout.readline() == "host\n"
+        assert answers(OUTSIDE, "tcp", HOST4, 8084)
+    finally:
+        end(client)
+        thread.join(20)
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
@@ -329,6 +358,10 @@ def test_a_port_of_a_program_of_the_host_is_refused(world, server):
         with listener(socket.AF_INET, socket.SOCK_DGRAM, LOOPBACK, 8096):
             refused(lambda: publish(world, server, "0.0.0.0:8096:80/udp"))
             publish(world, server, f"{HOST4}:8096:80/udp")
+        # One peer is all that it talks with, but its answers would be the machine's to give.
+        with listener(socket.AF_INET, socket.SOCK_DGRAM, HOST4, 8098) as connected:
+            connected.connect((OTHER4, 9))
+            refused(lambda: publish(world, server, f"{HOST4}:8098:80/udp"))
         world.call(stopped, "Start")
         # What is published already is not in the way of a change, whatever has come there since.
         with listener(socket.AF_INET, socket.SOCK_STREAM, HOST4):
