@@ -331,13 +331,25 @@ remove_from_host (VmsanNetManager *self, guint slot, GError **error)
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->host_lock);
   const VmsanNetHost host = { .pools = &self->pools };
   g_autoptr (VmsanNetPolicy) policy = NULL;
+  g_autoptr (GError) local_error = NULL;
+  gboolean done;
 
   g_hash_table_steal_extended (self->members, GUINT_TO_POINTER (slot + 1), NULL,
                                (gpointer *) &policy);
-  if (g_hash_table_size (self->members) == 0)
-    return vmsan_net_forwarding_restore (self->state_fd, error) &&
-           vmsan_net_host_delete_table (error);
-  return vmsan_net_host_remove (&host, slot, policy, error);
+  /* Also before the table goes: what the kernel remembers of the machine's connections does not go
+   * with it, and is translated again as soon as there is another table. */
+  done = vmsan_net_host_remove (&host, slot, policy, error);
+  if (g_hash_table_size (self->members) > 0)
+    return done;
+  /* The machine is gone all the same. The table stays, as it is what keeps a host that still
+   * forwards from being a router for everybody. */
+  if (!vmsan_net_forwarding_restore (self->state_fd, &local_error))
+    {
+      g_warning ("The host still forwards for machines, although none is left: %s",
+                 local_error->message);
+      return done;
+    }
+  return vmsan_net_host_delete_table (done ? error : NULL) && done;
 }
 
 /* ---- Taking away --------------------------------------------------------------------------- */

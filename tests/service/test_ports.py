@@ -15,6 +15,7 @@ import pytest
 
 from caller import BusError, Caller, GLib, options, wait_until
 from guest_network import WAIT_S, host_state, set_policy, strings
+from real_world import RUNTIME
 from small_internet import HOST4, NAMESPACE, OTHER4, SmallInternet
 
 ECHO = os.path.join(os.environ["VMSAN_TEST_BUILDDIR"], "tests/service/guest-echo")
@@ -383,3 +384,45 @@ def test_ports_below_1024_are_for_root_to_publish(world, server):
     publish(world, server, f"199:{PORT}", f"8080:{PORT}")
     publish(world, server, f"8080:{PORT}")
     assert not answers([], "tcp", LOOPBACK, 199)
+
+
+# ---- When the last goes ------------------------------------------------------------------------
+
+def test_what_was_for_the_last_machine_is_forgotten_with_it(world, server):
+    """The kernel translates again as soon as there is another machine."""
+    publish(world, server, f"{HOST4}:8085:{PORT}/udp")
+    client = start_client(OUTSIDE, "udp", HOST4, 8085, 0.5, n=1000)
+    try:
+        assert client.stdout.readline() != ""
+        world.call(server, "Stop", force=True)
+        other = world.create(network_policy="deny-all")
+        try:
+            with listener(socket.AF_INET, socket.SOCK_DGRAM, HOST4, 8085) as sock:
+                sock.settimeout(10)
+                assert sock.recv(64)
+        finally:
+            world.call(other, "Remove", force=True)
+    finally:
+        end(client)
+        world.call(server, "Start")
+        serve(world, server).stream.close()
+
+
+def test_a_host_that_cannot_be_set_back_stops_machines_and_keeps_its_table(world, server):
+    """It still forwards, and only the table keeps it from doing so for everybody."""
+    settings = f"{RUNTIME}/uplink-settings"
+    with open(settings, "r+") as file:
+        before = file.read()
+        file.write("\nno-setting")
+    try:
+        world.call(server, "Stop", force=True)
+        assert world.state(server) == "stopped"
+        assert "table inet vmsan" in host_state()[2]
+    finally:
+        with open(settings, "w") as file:
+            file.write(before)
+    world.call(server, "Start")
+    world.call(server, "Stop", force=True)
+    assert "table inet vmsan" not in host_state()[2]
+    world.call(server, "Start")
+    serve(world, server).stream.close()
