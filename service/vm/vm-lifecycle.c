@@ -130,18 +130,38 @@ on_started (GObject *source, GAsyncResult *result, gpointer user_data)
     g_task_return_error (task, error);
 }
 
+typedef struct
+{
+  char *actor;
+  VmsanNetPolicy *checked;
+} Start;
+
+static void
+start_free (Start *self)
+{
+  g_free (self->actor);
+  vmsan_net_policy_unref (self->checked);
+  g_free (self);
+}
+
 /* The ports are the machine's from the moment that its operation begins. Consumes @task. */
 static void
 start (VmsanVm *self, GTask *task)
 {
   g_autoptr (GTask) owned = task;
+  const Start *data = g_task_get_task_data (task);
   GError *error = NULL;
 
-  if (!vmsan_vm_check_ports (self, self->record->network, &error))
+  /* No operation kept others from changing the policy while it was checked. */
+  if (!vmsan_net_policy_equal (self->record->network, data->checked))
+    g_task_return_new_error (task, VMSAN_ERROR, VMSAN_ERROR_BUSY,
+                             "Machine %s was changed at the same time: try again",
+                             self->record->id);
+  else if (!vmsan_vm_check_ports (self, data->checked, &error))
     g_task_return_error (task, error);
   else
-    vmsan_operation_run_async (self, &start_plan, "", g_task_get_task_data (task),
-                               g_task_get_cancellable (task), on_started, g_steal_pointer (&owned));
+    vmsan_operation_run_async (self, &start_plan, "", data->actor, g_task_get_cancellable (task),
+                               on_started, g_steal_pointer (&owned));
 }
 
 static void
@@ -165,14 +185,17 @@ vmsan_vm_start_async (VmsanVm *self,
                       gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  Start *data = g_new0 (Start, 1);
   GError *error = NULL;
 
+  data->actor = g_strdup (actor);
+  data->checked = vmsan_net_policy_ref (self->record->network);
   g_task_set_check_cancellable (task, FALSE); /* the operation has more to say */
-  g_task_set_task_data (task, g_strdup (actor), g_free);
+  g_task_set_task_data (task, data, (GDestroyNotify) start_free);
   if (!vmsan_vm_check_verb (self, VMSAN_VERB_START, &error))
     g_task_return_error (task, error);
   else if (self->record->network->has_network)
-    vmsan_net_manager_check_async (self->context->networks, self->record->network, NULL, TRUE,
+    vmsan_net_manager_check_async (self->context->networks, data->checked, NULL, TRUE,
                                    on_start_checked, g_steal_pointer (&task));
   else
     start (self, g_steal_pointer (&task));
