@@ -45,12 +45,14 @@ static const char raw[] = "chain raw {\n"
                           "drop\n"
                           "}\n";
 
+/* Anybody may publish a port at any address, as the host may get it later. While it is somebody
+ * else's, what the host sends or passes on to it is theirs. */
 static const char destinations[] = "chain to_ports {\n"
                                    "meta l4proto != { tcp, udp } return\n"
                                    "ip6 daddr ::1 return\n"
+                                   "fib daddr type != local return\n"
                                    "dnat ip to meta l4proto . ip daddr . th dport map @ports4\n"
                                    "dnat ip6 to meta l4proto . ip6 daddr . th dport map @ports6\n"
-                                   "fib daddr type != local return\n"
                                    "dnat ip to meta l4proto . th dport map @any_ports4\n"
                                    "dnat ip6 to meta l4proto . th dport map @any_ports6\n"
                                    "}\n"

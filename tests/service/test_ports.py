@@ -14,9 +14,9 @@ import time
 import pytest
 
 from caller import BusError, Caller, GLib, options, wait_until
-from guest_network import WAIT_S, host_state, set_policy, strings
+from guest_network import WAIT_S, host_state, set_policy, strings, tcp
 from real_world import RUNTIME
-from small_internet import HOST4, NAMESPACE, OTHER4, SmallInternet
+from small_internet import HOST4, NAMESPACE, OTHER4, SmallInternet, ip
 
 ECHO = os.path.join(os.environ["VMSAN_TEST_BUILDDIR"], "tests/service/guest-echo")
 LOOPBACK = "127.0.0.1"
@@ -42,6 +42,24 @@ for n in range(int(sys.argv[5])):
         if kind == socket.SOCK_STREAM:
             raise
     time.sleep(0.2)
+"""
+
+# Says the same to all, over TCP before it is asked.
+ELSEWHERE = """
+import socket, sys
+kind = socket.SOCK_DGRAM if sys.argv[1] == "udp" else socket.SOCK_STREAM
+sock = socket.socket(socket.AF_INET, kind)
+sock.bind((sys.argv[2], 8443))
+if kind == socket.SOCK_STREAM:
+    sock.listen()
+print("ready", flush=True)
+while True:
+    if kind == socket.SOCK_DGRAM:
+        sock.sendto(b"outside", sock.recvfrom(64)[1])
+    else:
+        connection = sock.accept()[0]
+        connection.sendall(b"outside")
+        connection.close()
 """
 
 
@@ -145,6 +163,37 @@ def test_only_what_is_published_has_loopback_addresses_routed(world, server):
     assert routed() == "1\n"
     publish(world, server, f"{HOST4}:8080:{PORT}")
     assert routed() == "0\n"
+
+
+@pytest.fixture
+def elsewhere(internet):
+    """OTHER4, with a server at port 8443 that says "outside"."""
+    servers = [subprocess.Popen([*OUTSIDE, sys.executable, "-B", "-c", ELSEWHERE, protocol, OTHER4],
+                                stdout=subprocess.PIPE) for protocol in ("tcp", "udp")]
+    for server in servers:
+        assert server.stdout.readline() == b"ready\n"
+    yield OTHER4
+    for server in servers:
+        end(server)
+
+
+def said(protocol, address):
+    with start_client([], protocol, address, 8443) as client:
+        return client.communicate()[0]
+
+
+def test_an_address_that_is_not_the_hosts_keeps_its_connections(world, server, second, elsewhere):
+    """It may become the host's; until then whoever has it gets what is sent there."""
+    publish(world, server, *both(f"{elsewhere}:8443:{PORT}"))
+    for protocol in ("tcp", "udp"):
+        assert said(protocol, elsewhere) == "outside\n"
+    assert tcp(world, second, elsewhere, 8443) == "outside"
+    ip("addr", "add", f"{elsewhere}/32", "dev", "wan0")
+    try:
+        assert_reached([], elsewhere, 8443, True)
+    finally:
+        ip("addr", "del", f"{elsewhere}/32", "dev", "wan0")
+    assert said("tcp", elsewhere) == "outside\n"
 
 
 def test_a_program_of_the_host_keeps_the_connections_that_it_has(world, server):
