@@ -207,6 +207,17 @@ on_headers (SoupMessage *message, gpointer user_data)
     soup_message_headers_set_content_length (soup_message_get_response_headers (message), 0);
 }
 
+/* libsoup would read any number of them. Firecracker sends none, as we do not ask for them. */
+static void
+on_interim (SoupMessage *message, gpointer user_data)
+{
+  Call *call = user_data;
+
+  call_stop (call, g_error_new (VMSAN_ERROR, VMSAN_ERROR_VMM_FAILED,
+                                "Firecracker's answer to %s breaks its API: status %u", call->what,
+                                soup_message_get_status (message)));
+}
+
 static SoupMessage *
 create_message (Call *call)
 {
@@ -224,6 +235,7 @@ create_message (Call *call)
       bytes = g_bytes_new (body, strlen (body));
       soup_message_set_request_body_from_bytes (message, "application/json", bytes);
     }
+  g_signal_connect (message, "got-informational", G_CALLBACK (on_interim), call);
   g_signal_connect (message, "got-headers", G_CALLBACK (on_headers), call);
   g_signal_connect (message, "restarted", G_CALLBACK (on_restarted), call);
   return message;
