@@ -16,6 +16,11 @@
 static void
 configured (Agent *agent)
 {
+  AgentConfig *config = agent->config;
+
+  /* Without rights it can run programs as itself only. */
+  if (geteuid () != 0 && config->user[0] == '\0')
+    snprintf (config->user, sizeof config->user, "%u", geteuid ());
   /* The network is the host's own: addresses are for a guest. */
   agent_become_ready (agent);
 }
