@@ -24,8 +24,8 @@
 
 #define API_SOCKET "api.sock"
 
-static void
-make_tap (const char *name)
+void
+fc_make_tap (const char *name, uid_t owner)
 {
   struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
   vmsan_autofd int fd = open ("/dev/net/tun", O_RDWR | O_CLOEXEC);
@@ -33,6 +33,7 @@ make_tap (const char *name)
   g_assert_cmpint (fd, >=, 0);
   g_strlcpy (request.ifr_name, name, sizeof request.ifr_name);
   g_assert_no_errno (ioctl (fd, TUNSETIFF, &request));
+  g_assert_no_errno (ioctl (fd, TUNSETOWNER, (unsigned long) owner));
   g_assert_no_errno (ioctl (fd, TUNSETPERSIST, 1));
 }
 
@@ -40,8 +41,8 @@ void
 fc_world_init (void)
 {
   g_assert_no_errno (unshare (CLONE_NEWNET));
-  make_tap ("tap0");
-  make_tap ("tap1");
+  fc_make_tap ("tap0", 0);
+  fc_make_tap ("tap1", 0);
 }
 
 /* ---- Files --------------------------------------------------------------------------------- */
@@ -128,18 +129,19 @@ read_log (FcWorld *self)
     g_string_append_len (self->log, buffer, n);
 }
 
-static void
-wait_for_line (FcWorld *self, const char *line)
+gboolean
+fc_world_wait_listening (FcWorld *self)
 {
   struct pollfd pollfd = { self->log_fd, POLLIN, 0 };
 
-  while (strstr (self->log->str, line) == NULL)
+  while (strstr (self->log->str, "listening\n") == NULL)
     {
       g_assert_cmpint (poll (&pollfd, 1, FC_DEADLINE_MS), ==, 1);
       if ((pollfd.revents & POLLIN) == 0)
-        g_error ("The stand-in ended: %s", self->log->str);
+        return FALSE;
       read_log (self);
     }
+  return TRUE;
 }
 
 static void
@@ -149,24 +151,32 @@ die_with_test (gpointer user_data)
 }
 
 void
-fc_world_start_alone (FcWorld *self, const char *release)
+fc_world_spawn (FcWorld *self, const char *const *argv, const char *const *environment)
 {
-  g_autofree char *socket = fc_world_path (self, API_SOCKET);
-  g_autofree char *orders = fc_world_path (self, "orders");
-  const char *const argv[] = { FAKE_FIRECRACKER, "--api-sock", socket, "--id", "vm-1", NULL };
-  g_auto (GStrv) environment = NULL;
   g_autoptr (GError) error = NULL;
 
   fc_world_stop (self);
-  environment = g_environ_setenv (environment, "FAKE_FIRECRACKER_ORDERS", orders, TRUE);
-  environment = g_environ_setenv (environment, "FAKE_FIRECRACKER_VERSION", release, TRUE);
-  environment = g_environ_setenv (environment, "PATH", g_getenv ("PATH"), TRUE);
-  g_spawn_async_with_pipes (self->dir, (char **) argv, environment, G_SPAWN_DO_NOT_REAP_CHILD,
-                            die_with_test, NULL, &self->pid, NULL, NULL, &self->log_fd, &error);
+  g_spawn_async_with_pipes (self->dir, (char **) argv, (char **) environment,
+                            G_SPAWN_DO_NOT_REAP_CHILD, die_with_test, NULL, &self->pid, NULL, NULL,
+                            &self->log_fd, &error);
   g_assert_no_error (error);
   g_assert_true (g_unix_set_fd_nonblocking (self->log_fd, TRUE, NULL));
   g_string_truncate (self->log, 0);
-  wait_for_line (self, "listening\n");
+}
+
+void
+fc_world_start_alone (FcWorld *self, const char *release)
+{
+  g_autofree char *socket = fc_world_path (self, API_SOCKET);
+  g_autofree char *path = fc_world_path (self, "orders");
+  g_autofree char *orders = g_strconcat ("FAKE_FIRECRACKER_ORDERS=", path, NULL);
+  g_autofree char *version = g_strconcat ("FAKE_FIRECRACKER_VERSION=", release, NULL);
+  const char *const argv[] = { FAKE_FIRECRACKER, "--api-sock", socket, "--id", "vm-1", NULL };
+  const char *const environment[] = { orders, version, NULL };
+
+  fc_world_spawn (self, argv, environment);
+  if (!fc_world_wait_listening (self))
+    g_error ("The stand-in ended: %s", self->log->str);
 }
 
 void

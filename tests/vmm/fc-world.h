@@ -7,6 +7,8 @@
 
 #include "vmm/firecracker/fc-api.h"
 
+#include <sys/types.h>
+
 #define FC_DEADLINE_MS 20000
 
 typedef struct
@@ -19,6 +21,9 @@ typedef struct
   VmsanFcApi *api;
   VmsanFcVersion version;
 } FcWorld;
+
+/* A tap device in the network namespace of this process. */
+void fc_make_tap (const char *name, uid_t owner);
 
 /* For all worlds of this process: a network namespace of its own with a device "tap0". Before any
  * thread. */
@@ -38,6 +43,12 @@ void fc_world_order (FcWorld *self, const char *orders);
 /* Starts the stand-in for @release, ends one that runs, and waits until it listens. Connects to it
  * and asks for its version. */
 void fc_world_start (FcWorld *self, const char *release);
+
+/* Runs @argv with its errors as the log. */
+void fc_world_spawn (FcWorld *self, const char *const *argv, const char *const *environment);
+
+/* Waits until it says that it listens. FALSE when it ends without. */
+gboolean fc_world_wait_listening (FcWorld *self);
 
 /* The same with no client. */
 void fc_world_start_alone (FcWorld *self, const char *release);
