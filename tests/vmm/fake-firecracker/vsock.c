@@ -19,6 +19,11 @@
 #define FIRST_HOST_PORT (1u << 30)
 #define BUFFER_SIZE     16384
 
+/* The agent's port, the only one of the guest that answers. */
+#define TEXT_OF(number) #number
+#define TEXT(number)    TEXT_OF (number)
+#define PORT_TEXT       TEXT (VMSAN_VSOCK_PORT)
+
 typedef struct
 {
   char bytes[BUFFER_SIZE];
@@ -89,13 +94,11 @@ accept_link (void)
 static void
 read_connect (Link *link)
 {
+  static const char command[] = "CONNECT " PORT_TEXT "\n";
   char line[64], answer[32];
-  ssize_t n = recv (link->host, line, sizeof line - 1, 0);
-  unsigned port;
-  int end = 0;
+  ssize_t n = recv (link->host, line, sizeof line, 0);
 
-  line[n > 0 ? n : 0] = '\0';
-  if (sscanf (line, "CONNECT %u\n%n", &port, &end) != 1 || end != n || port != VMSAN_VSOCK_PORT)
+  if (n != sizeof command - 1 || memcmp (line, command, sizeof command - 1) != 0)
     {
       link->broken = true;
       return;
