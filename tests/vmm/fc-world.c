@@ -157,8 +157,8 @@ fc_world_spawn (FcWorld *self, const char *const *argv, const char *const *envir
 
   fc_world_stop (self);
   g_spawn_async_with_pipes (self->dir, (char **) argv, (char **) environment,
-                            G_SPAWN_DO_NOT_REAP_CHILD, die_with_test, NULL, &self->pid, NULL, NULL,
-                            &self->log_fd, &error);
+                            G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL, die_with_test,
+                            NULL, &self->pid, NULL, NULL, &self->log_fd, &error);
   g_assert_no_error (error);
   g_assert_true (g_unix_set_fd_nonblocking (self->log_fd, TRUE, NULL));
   g_string_truncate (self->log, 0);

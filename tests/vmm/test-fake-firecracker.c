@@ -460,6 +460,30 @@ test_vsock_command (void)
 }
 
 static void
+test_versions (void)
+{
+  static const char *const expected[][3] = {
+    { "--version", "1.13.1", "Firecracker v1.13.1\n\n" },
+    { "--snapshot-version", "1.13.1", "v8.0.0\n" },
+    { "--snapshot-version", "1.16.0", "v10.0.0\n" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (expected); i++)
+    {
+      g_autofree char *release = g_strconcat ("FAKE_FIRECRACKER_VERSION=", expected[i][1], NULL);
+      const char *argv[] = { FAKE_FIRECRACKER, expected[i][0], NULL };
+      const char *environment[] = { release, NULL };
+      g_autofree char *output = NULL;
+      g_autoptr (GError) error = NULL;
+
+      g_spawn_sync (NULL, (char **) argv, (char **) environment, G_SPAWN_DEFAULT, NULL, NULL,
+                    &output, NULL, NULL, &error);
+      g_assert_no_error (error);
+      g_assert_cmpstr (output, ==, expected[i][2]);
+    }
+}
+
+static void
 test_command_line (void)
 {
   static const struct
@@ -468,8 +492,6 @@ test_command_line (void)
     int exit_code;
     const char *words;
   } cases[] = {
-    { { "--version" }, 0, "" },
-    { { "--snapshot-version" }, 0, "" },
     { { "--id" }, 153, "no value for --id" },
     { { "--id", "a_b" }, 128 + SIGABRT, "Invalid instance ID" },
     { { "--start-time-us", "now" }, 128 + SIGABRT, "not a number" },
@@ -505,6 +527,7 @@ main (int argc, char **argv)
   ADD ("refuses-snapshots-and-ends", test_load);
   ADD ("ends-with-its-guest-if-that-reboots", test_ends);
   ADD ("reads-the-vsock-command-at-once", test_vsock_command);
+  ADD ("prints-its-versions", test_versions);
   ADD ("refuses-its-command-line", test_command_line);
   return g_test_run ();
 }

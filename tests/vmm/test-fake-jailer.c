@@ -212,7 +212,18 @@ test_without_pid_ns (Fixture *fixture, gconstpointer user_data)
   g_assert_cmpstr (text, ==, expected);
 }
 
-/* Its standard error is gone, so that nothing says when it listens: it has to be tried. */
+/* The next process that ends, of those whose parents have ended: they are ours then. */
+static void
+wait_for_orphan (void)
+{
+  int status;
+
+  g_assert_cmpint (waitpid (-1, &status, 0), >, 0);
+  g_assert_true (WIFEXITED (status));
+  g_assert_cmpint (WEXITSTATUS (status), ==, 0);
+}
+
+/* Its standard error is gone, so that nothing says when it listens. */
 static void
 test_daemon (Fixture *fixture, gconstpointer user_data)
 {
@@ -222,14 +233,12 @@ test_daemon (Fixture *fixture, gconstpointer user_data)
 
   start_jailer (fixture, more);
   g_assert_cmpint (fc_world_wait (fixture->world), ==, 0);
-  g_assert_false (fc_world_wait_listening (fixture->world)); /* the end of all of its processes */
-  while (!g_file_get_contents (pid_file, &text, NULL, NULL) || *text == '\0')
-    {
-      g_clear_pointer (&text, g_free);
-      g_assert_no_errno (sched_yield ());
-    }
+  wait_for_orphan (); /* that made a session */
+  wait_for_orphan (); /* that wrote the file */
+  g_assert_true (g_file_get_contents (pid_file, &text, NULL, NULL));
   fixture->world->pid = g_ascii_strtoll (text, NULL, 10);
   g_assert_no_errno (kill (fixture->world->pid, 0));
+  g_assert_false (fc_world_wait_listening (fixture->world));
 }
 
 /* ---- A machine in it ----------------------------------------------------------------------- */
