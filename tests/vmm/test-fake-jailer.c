@@ -15,6 +15,7 @@
 #include <glib/gstdio.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -347,6 +348,66 @@ test_machine (Fixture *fixture, gconstpointer user_data)
   g_assert_cmpint (fc_world_wait (world), ==, 0);
 }
 
+/* A restored guest is where the saved one was: configured, and with its token. */
+static void
+test_restored_machine (Fixture *fixture, gconstpointer user_data)
+{
+  const char *const more[] = { "--new-pid-ns", "--netns", user_data, NULL };
+  const VmsanFcSnapshotLoad load = { "/state", "/memory", .resume = TRUE };
+  FcWorld *world = fixture->world;
+  g_autoptr (VmsanAgentControl) control = NULL;
+  g_autofree char *old = g_strconcat (world->dir, "/old", NULL);
+  g_autofree char *jail = g_strconcat (world->dir, "/firecracker", NULL);
+
+  start_jail (fixture, more);
+  configure_machine (fixture);
+  fc_world_send (world, vmsan_fc_request_new_action (VMSAN_FC_START));
+  control = configure_guest (fixture);
+  fc_world_send (world, vmsan_fc_request_new_set_paused (TRUE));
+  fc_world_send (world, vmsan_fc_request_new_snapshot_create ("/state", "/memory", FALSE, NULL));
+  g_clear_object (&world->api);
+  fc_world_stop (world);
+  vmsan_fd_close (&fixture->root_fd);
+  g_assert_no_errno (rename (jail, old));
+
+  start_jail (fixture, more);
+  put_file (fixture, "disk", "", 3000000001u);
+  for (guint i = 0; i < 2; i++)
+    {
+      static const char *const names[] = { "state", "memory" };
+      g_autofree char *from = g_strconcat (old, "/" ID "/root/", names[i], NULL);
+      g_autofree char *to = g_build_filename (fixture->root, names[i], NULL);
+
+      g_assert_no_errno (rename (from, to));
+    }
+  fc_world_send (world, vmsan_fc_request_new_snapshot_load (&world->version, &load, NULL));
+  run_in_guest (fixture, "echo again", 0, "again\n");
+}
+
+/* A Firecracker machine has nothing that switches it off. */
+static void
+test_power_off (Fixture *fixture, gconstpointer user_data)
+{
+  const char *const more[] = { "--new-pid-ns", "--netns", user_data, NULL };
+  FcWorld *world = fixture->world;
+  g_autoptr (VmsanAgentControl) control = NULL;
+  g_autoptr (JsonObject) answer = NULL;
+  vmsan_autofd int fd = -1;
+  char byte;
+
+  start_jail (fixture, more);
+  configure_machine (fixture);
+  fc_world_send (world, vmsan_fc_request_new_action (VMSAN_FC_START));
+  control = configure_guest (fixture);
+  fd = open_session (fixture, VMSAN_SESSION_CALLER);
+  g_assert_true (vmsan_agent_control_shutdown (control, VMSAN_SHUTDOWN_POWER_OFF, NULL));
+  g_assert_true (g_unix_set_fd_nonblocking (fd, FALSE, NULL));
+  g_assert_cmpint (read (fd, &byte, 1), <=, 0); /* the guest has ended */
+  answer = fc_world_try (world, vmsan_fc_request_new_describe (), FC_DEADLINE_MS, NULL);
+  g_assert_nonnull (answer);
+  g_assert_cmpstr (json_object_get_string_member (answer, "state"), ==, "Running");
+}
+
 /* What root can read, the machine's uid cannot. */
 static void
 test_files_of_others (Fixture *fixture, gconstpointer user_data)
@@ -638,6 +699,8 @@ run_tests (int argc, char **argv, const char *netns)
   ADD ("writes-its-own-pid-without-a-namespace", test_without_pid_ns);
   ADD ("becomes-a-daemon", test_daemon);
   ADD ("a-machine-works-in-it", test_machine);
+  ADD ("a-restored-machine-is-where-it-was", test_restored_machine);
+  ADD ("a-guest-that-powers-off-does-not-end-it", test_power_off);
   ADD ("files-of-others-cannot-be-opened", test_files_of_others);
   ADD ("orders-come-along", test_orders);
   ADD ("puts-it-into-a-cgroup", test_cgroup);

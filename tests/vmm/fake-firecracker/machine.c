@@ -6,6 +6,7 @@
 #include "machine.h"
 
 #include "guest.h"
+#include "memory.h"
 #include "orders.h"
 #include "snapshot.h"
 #include "vsock.h"
@@ -453,6 +454,19 @@ names_known_interfaces (const Json *load)
   return true;
 }
 
+static const char *
+restore_guest (void)
+{
+  const char *fault = guest_start ();
+  int fd = fault == NULL ? guest_connect () : -1;
+
+  if (fault == NULL && (fd < 0 || !memory_restore (fd)))
+    fault = "the stand-in cannot restore its guest";
+  if (fd >= 0)
+    close (fd);
+  return fault;
+}
+
 static void
 restore (const Json *load, const char *memory_path, Answer *answer)
 {
@@ -472,7 +486,7 @@ restore (const Json *load, const char *memory_path, Answer *answer)
       find_part ("/vsock") == NULL)
     fault = "Unknown Vsock Device";
   if (fault == NULL && answer->status == 204 && open_kvm (answer))
-    fault = guest_start ();
+    fault = restore_guest ();
   snapshot_close (&reader);
   if (fault != NULL)
     FAIL (answer, "Load snapshot error: Failed to restore from snapshot: %s", fault);
@@ -657,5 +671,5 @@ machine_ends_with_guest (void)
 {
   const char *arguments = json_text (find_body ("/boot-source"), "boot_args");
 
-  return arguments != NULL && strstr (arguments, "reboot=k") != NULL;
+  return !memory_wants_power_off () && arguments != NULL && strstr (arguments, "reboot=k") != NULL;
 }

@@ -32,5 +32,5 @@ void answer_fail (Answer *answer, int status, const char *format, ...)
 
 bool machine_is_paused (void);
 
-/* Whether Firecracker ends with the guest: only when the kernel reboots by the keyboard. */
+/* Whether Firecracker ends with the guest: only when that reboots, and does so by the keyboard. */
 bool machine_ends_with_guest (void);

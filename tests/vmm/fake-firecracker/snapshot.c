@@ -4,6 +4,7 @@
 
 #include "snapshot.h"
 
+#include "memory.h"
 #include "orders.h"
 
 #include <errno.h>
@@ -52,8 +53,7 @@ static bool
 write_memory (const SnapshotWriter *writer)
 {
   int fd = open (writer->memory_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-  bool good = fd >= 0 && ftruncate (fd, writer->memory_mib << 20) == 0 &&
-              pwrite (fd, MAGIC, strlen (MAGIC), 0) == (ssize_t) strlen (MAGIC);
+  bool good = fd >= 0 && ftruncate (fd, writer->memory_mib << 20) == 0 && memory_save (fd);
 
   if (fd >= 0)
     close (fd);
@@ -117,7 +117,7 @@ check_memory (const SnapshotReader *reader, long long memory_mib)
   if (fd < 0)
     return "Failed to load guest memory: Error opening memory file";
   /* Stays open: a clone maps it as long as it lives. */
-  if (fstat (fd, &st) < 0 || st.st_size != memory_mib << 20)
+  if (fstat (fd, &st) < 0 || st.st_size != memory_mib << 20 || !memory_load (fd))
     return "Failed to load guest memory: Cannot create mmap region";
   return NULL;
 }

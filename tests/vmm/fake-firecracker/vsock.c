@@ -6,6 +6,7 @@
 
 #include "agent/protocol.h"
 #include "guest.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -39,6 +40,7 @@ struct Link
   int host;
   int guest; /* -1: it has not said which port */
   bool broken;
+  Ear *ear;
   Flow to_guest;
   Flow to_host;
   Link *next;
@@ -106,6 +108,7 @@ read_connect (Link *link)
   if (!answers)
     return;
   link->guest = guest_connect ();
+  link->ear = memory_listen ();
   snprintf (answer, sizeof answer, "OK %u\n", next_host_port++);
   link->broken = link->guest < 0 || send (link->host, answer, strlen (answer), MSG_NOSIGNAL) < 0;
 }
@@ -165,7 +168,12 @@ handle_link (Link *link, short host_events, short guest_events)
       return;
     }
   if ((host_events & readable) != 0)
-    fill (link, &link->to_guest, link->host);
+    {
+      size_t before = link->to_guest.used;
+
+      fill (link, &link->to_guest, link->host);
+      memory_hear (link->ear, link->to_guest.bytes + before, link->to_guest.used - before);
+    }
   if ((guest_events & readable) != 0)
     fill (link, &link->to_host, link->guest);
   drain (link, &link->to_guest, link->guest);
@@ -190,6 +198,7 @@ remove_broken (void)
         }
       *at = link->next;
       close (link->host);
+      memory_stop_listening (link->ear);
       if (link->guest >= 0)
         close (link->guest);
       free (link);
