@@ -6,6 +6,7 @@
 
 #include "sys/error.h"
 #include "sys/fd.h"
+#include "vm/agent-handshake.h"
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -336,12 +337,13 @@ fc_world_configure (FcWorld *self)
   fc_world_send (self, fc_world_vsock (self));
 }
 
+/* ---- The guest ----------------------------------------------------------------------------- */
+
 int
-fc_world_connect_guest (FcWorld *self)
+fc_connect_guest (const char *path)
 {
   struct sockaddr_un address = { .sun_family = AF_UNIX };
   vmsan_autofd int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  g_autofree char *path = fc_world_path (self, "vsock");
 
   g_strlcpy (address.sun_path, path, sizeof address.sun_path);
   g_assert_no_errno (connect (fd, (struct sockaddr *) &address, sizeof address));
@@ -350,7 +352,7 @@ fc_world_connect_guest (FcWorld *self)
 }
 
 char *
-fc_world_read_line (int fd, guint deadline_ms)
+fc_read_line (int fd, guint deadline_ms)
 {
   g_autoptr (GString) line = g_string_new (NULL);
   struct pollfd pollfd = { fd, POLLIN, 0 };
@@ -363,4 +365,22 @@ fc_world_read_line (int fd, guint deadline_ms)
       g_string_append_c (line, byte);
     }
   return NULL;
+}
+
+int
+fc_open_session (const char *path, guint16 kind)
+{
+  const guint8 token[VMSAN_TOKEN_SIZE] = { 1, 2, 3 };
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  vmsan_autofd int fd = fc_connect_guest (path);
+  g_autofree char *line = fc_read_line (fd, FC_DEADLINE_MS);
+
+  g_assert_nonnull (line);
+  g_assert_true (g_str_has_prefix (line, "OK "));
+  g_assert_true (g_unix_set_fd_nonblocking (fd, TRUE, NULL));
+  vmsan_agent_handshake_async (fd, kind, token, FC_DEADLINE_MS, NULL, fc_on_result, &result);
+  vmsan_agent_handshake_finish (fc_wait (&result), &error);
+  g_assert_no_error (error);
+  return g_steal_fd (&fd);
 }

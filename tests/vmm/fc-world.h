@@ -82,11 +82,14 @@ VmsanFcRequest *fc_world_vsock (FcWorld *self);
 /* Sends all of them. */
 void fc_world_configure (FcWorld *self);
 
-/* Connects to the guest's agent; what stands behind the socket may never answer. */
-int fc_world_connect_guest (FcWorld *self);
+/* Asks the vsock socket at @path for the guest's agent; it may never answer. */
+int fc_connect_guest (const char *path);
+
+/* The same with an answer and a handshake: a session of @kind, non-blocking. */
+int fc_open_session (const char *path, guint16 kind);
 
 /* The line with which the monitor answered, with a deadline. NULL when none came. */
-char *fc_world_read_line (int fd, guint deadline_ms);
+char *fc_read_line (int fd, guint deadline_ms);
 
 /* For callbacks of asynchronous functions. */
 void fc_on_result (GObject *source, GAsyncResult *result, gpointer user_data);

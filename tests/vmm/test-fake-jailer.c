@@ -19,10 +19,8 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #define VM_UID "3000000001"
@@ -245,34 +243,11 @@ test_daemon (Fixture *fixture, gconstpointer user_data)
 /* ---- A machine in it ----------------------------------------------------------------------- */
 
 static int
-connect_guest (Fixture *fixture)
-{
-  struct sockaddr_un address = { .sun_family = AF_UNIX };
-  vmsan_autofd int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  g_autofree char *path = g_build_filename (fixture->root, "run/vsock", NULL);
-  g_autofree char *line = NULL;
-
-  g_strlcpy (address.sun_path, path, sizeof address.sun_path);
-  g_assert_no_errno (connect (fd, (struct sockaddr *) &address, sizeof address));
-  g_assert_cmpint (write (fd, "CONNECT 7000\n", 13), ==, 13);
-  line = fc_world_read_line (fd, FC_DEADLINE_MS);
-  g_assert_nonnull (line);
-  g_assert_true (g_unix_set_fd_nonblocking (fd, TRUE, NULL));
-  return g_steal_fd (&fd);
-}
-
-static int
 open_session (Fixture *fixture, guint16 kind)
 {
-  const guint8 token[VMSAN_TOKEN_SIZE] = { 1, 2, 3 };
-  g_autoptr (GAsyncResult) result = NULL;
-  g_autoptr (GError) error = NULL;
-  vmsan_autofd int fd = connect_guest (fixture);
+  g_autofree char *path = g_build_filename (fixture->root, "run/vsock", NULL);
 
-  vmsan_agent_handshake_async (fd, kind, token, FC_DEADLINE_MS, NULL, fc_on_result, &result);
-  vmsan_agent_handshake_finish (fc_wait (&result), &error);
-  g_assert_no_error (error);
-  return g_steal_fd (&fd);
+  return fc_open_session (path, kind);
 }
 
 static VmsanAgentControl *

@@ -7,7 +7,6 @@
 
 #include "sys/error.h"
 #include "sys/fd.h"
-#include "vm/agent-exec.h"
 #include "vm/agent-handshake.h"
 
 #include <fcntl.h>
@@ -636,40 +635,16 @@ test_cancelled (void)
 /* ---- The guest ----------------------------------------------------------------------------- */
 
 static void
-shake_hands (int fd, guint16 kind)
-{
-  const guint8 token[VMSAN_TOKEN_SIZE] = { 1, 2, 3 };
-  g_autoptr (GAsyncResult) result = NULL;
-  g_autoptr (GError) error = NULL;
-
-  vmsan_agent_handshake_async (fd, kind, token, FC_DEADLINE_MS, NULL, fc_on_result, &result);
-  vmsan_agent_handshake_finish (fc_wait (&result), &error);
-  g_assert_no_error (error);
-}
-
-static int
-open_session (FcWorld *world, guint16 kind)
-{
-  vmsan_autofd int fd = fc_world_connect_guest (world);
-  g_autofree char *line = fc_world_read_line (fd, FC_DEADLINE_MS);
-
-  g_assert_nonnull (line);
-  g_assert_true (g_str_has_prefix (line, "OK "));
-  g_assert_true (g_unix_set_fd_nonblocking (fd, TRUE, NULL));
-  shake_hands (fd, kind);
-  return g_steal_fd (&fd);
-}
-
-static void
 test_guest (void)
 {
   g_autoptr (FcWorld) world = fc_world_new ();
+  g_autofree char *path = fc_world_path (world, "vsock");
   vmsan_autofd int control = -1;
 
   fc_world_start (world, "1.15.1");
   fc_world_configure (world);
   fc_world_send (world, vmsan_fc_request_new_action (VMSAN_FC_START));
-  control = open_session (world, VMSAN_SESSION_CONTROL);
+  control = fc_open_session (path, VMSAN_SESSION_CONTROL);
   g_assert_cmpint (control, >=, 0);
 }
 
@@ -677,6 +652,7 @@ static void
 test_paused_guest (void)
 {
   g_autoptr (FcWorld) world = fc_world_new ();
+  g_autofree char *path = fc_world_path (world, "vsock");
   vmsan_autofd int fd = -1;
   g_autofree char *none = NULL;
   g_autofree char *line = NULL;
@@ -685,11 +661,11 @@ test_paused_guest (void)
   fc_world_configure (world);
   fc_world_send (world, vmsan_fc_request_new_action (VMSAN_FC_START));
   fc_world_send (world, vmsan_fc_request_new_set_paused (TRUE));
-  fd = fc_world_connect_guest (world);
-  none = fc_world_read_line (fd, 50);
+  fd = fc_connect_guest (path);
+  none = fc_read_line (fd, 50);
   g_assert_null (none);
   fc_world_send (world, vmsan_fc_request_new_set_paused (FALSE));
-  line = fc_world_read_line (fd, FC_DEADLINE_MS);
+  line = fc_read_line (fd, FC_DEADLINE_MS);
   g_assert_nonnull (line);
 }
 
@@ -698,6 +674,7 @@ static void
 test_lost_vsock (void)
 {
   g_autoptr (FcWorld) world = fc_world_new ();
+  g_autofree char *path = fc_world_path (world, "vsock");
   vmsan_autofd int fd = -1;
   g_autofree char *none = NULL;
 
@@ -706,8 +683,8 @@ test_lost_vsock (void)
   fc_world_send (world, vmsan_fc_request_new_action (VMSAN_FC_START));
   fc_world_send (world, vmsan_fc_request_new_set_paused (TRUE));
   fc_world_send (world, vmsan_fc_request_new_set_paused (FALSE));
-  fd = fc_world_connect_guest (world);
-  none = fc_world_read_line (fd, 50);
+  fd = fc_connect_guest (path);
+  none = fc_read_line (fd, 50);
   g_assert_null (none);
   g_assert_true (vmsan_fc_version_loses_vsock (&world->version));
 }

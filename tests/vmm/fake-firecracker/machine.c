@@ -67,7 +67,7 @@ write_body (Answer *answer, const char *member, const char *text)
     {
       if (*p == '"' || *p == '\\')
         answer->body[used++] = '\\';
-      answer->body[used++] = *p;
+      answer->body[used++] = (unsigned char) *p < 0x20 ? ' ' : *p;
     }
   snprintf (answer->body + used, sizeof answer->body - used, "\"}");
 }
