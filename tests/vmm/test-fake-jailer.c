@@ -473,6 +473,32 @@ test_cgroup (Fixture *fixture, gconstpointer user_data)
   g_assert_no_errno (g_rmdir (parent_path));
 }
 
+/* Version 2 without values joins the parent group, and says nothing when there is none. */
+static void
+test_parent_cgroup (Fixture *fixture, gconstpointer user_data)
+{
+  static const char unified[] = "/sys/fs/cgroup/unified";
+  const char *hierarchy = g_file_test (unified, G_FILE_TEST_IS_DIR) ? unified : "/sys/fs/cgroup";
+  g_autofree char *parent = g_strdup_printf ("vmsan-test-parent-%d", fixture->world->dir_fd);
+  g_autofree char *path = g_build_filename (hierarchy, parent, NULL);
+  g_autofree char *procs_path = g_strconcat (path, "/cgroup.procs", NULL);
+  g_autofree char *procs = NULL;
+  const char *const more[] = {
+    "--new-pid-ns", "--cgroup-version", "2", "--parent-cgroup", parent, NULL,
+  };
+
+  start_jail (fixture, more);
+  tear_down (fixture, NULL);
+  set_up (fixture, NULL);
+  g_assert_no_errno (mkdir (path, 0755));
+  start_jail (fixture, more);
+  g_assert_true (g_file_get_contents (procs_path, &procs, NULL, NULL));
+  g_assert_cmpint (g_ascii_strtoll (procs, NULL, 10), ==, fixture->world->pid);
+  g_clear_object (&fixture->world->api);
+  fc_world_stop (fixture->world);
+  g_assert_no_errno (g_rmdir (path));
+}
+
 /* ---- Refusals ------------------------------------------------------------------------------ */
 
 typedef struct
@@ -684,6 +710,7 @@ run_tests (int argc, char **argv, const char *netns)
   ADD ("files-of-others-cannot-be-opened", test_files_of_others);
   ADD ("orders-come-along", test_orders);
   ADD ("puts-it-into-a-cgroup", test_cgroup);
+  ADD ("joins-its-parent-cgroup", test_parent_cgroup);
   ADD ("refuses-what-the-real-one-refuses", test_refusals);
   ADD ("refuses-bad-ids-and-programs", test_bad_basics);
   ADD ("mount-options-are-noticed-late", test_mount_options);

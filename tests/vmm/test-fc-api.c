@@ -732,6 +732,21 @@ test_half_snapshot (void)
 }
 
 static void
+test_death_in_snapshot (void)
+{
+  g_autoptr (FcWorld) world = fc_world_new ();
+
+  fc_world_start (world, "1.15.1");
+  fc_world_configure (world);
+  fc_world_send (world, vmsan_fc_request_new_action (VMSAN_FC_START));
+  fc_world_send (world, vmsan_fc_request_new_set_paused (TRUE));
+  fc_world_order (world, "half-snapshot 151\n");
+  fc_world_refused (world, new_snapshot (world), "PUT /snapshot/create");
+  g_assert_cmpint (fc_world_wait (world), ==, 151);
+  g_assert_cmpuint (fc_world_count (world, "PUT /snapshot/create"), ==, 1);
+}
+
+static void
 test_other_format (void)
 {
   g_autoptr (FcWorld) world = fc_world_new ();
@@ -813,6 +828,7 @@ main (int argc, char **argv)
   ADD ("1.16-loses-vsock-after-a-pause", test_lost_vsock);
   ADD ("a-running-machine-has-no-snapshot", test_running_snapshot);
   ADD ("half-a-snapshot-is-none", test_half_snapshot);
+  ADD ("a-death-in-a-snapshot-is-an-error", test_death_in_snapshot);
   ADD ("a-snapshot-of-another-format-is-refused", test_other_format);
   ADD ("no-snapshot-is-loaded-after-configuration", test_load_after_configuration);
   ADD ("no-snapshot-is-loaded-without-its-disk", test_load_without_disk);

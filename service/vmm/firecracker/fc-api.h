@@ -17,7 +17,8 @@
 G_DECLARE_FINAL_TYPE (VmsanFcApi, vmsan_fc_api, VMSAN, FC_API, GObject)
 
 /* For the socket that is at @path below @dir_fd now, whatever may be put there later; links are not
- * followed. NOT_FOUND while Firecracker has not made it yet. (transfer full) */
+ * followed, nor other mounts entered. NOT_FOUND while Firecracker has not made it yet. Everything
+ * after that is done in the thread-default main context of now. (transfer full) */
 VmsanFcApi *vmsan_fc_api_open (int dir_fd, const char *path, GError **error);
 
 void vmsan_fc_api_send_async (VmsanFcApi *self,

@@ -16,7 +16,8 @@
  *   half-answer PUT /vsock          sends half an answer and exits
  *   endless PUT /vsock              answers a body without an end; also endless-header,
  *                                   endless-line, -interim, -chunk-size and -trailer
- *   half-snapshot                   writes half of a snapshot's state, and refuses
+ *   half-snapshot                   writes half of a snapshot's state, and refuses; with an exit
+ *                                   code it ends instead
  *   guest-exit-code 149             how it ends when the guest ends
  *   ignore-ctrl-alt-del             the guest has no such key */
 

@@ -79,8 +79,8 @@ snapshot_add (SnapshotWriter *writer, const char *path, const char *text)
 bool
 snapshot_end (SnapshotWriter *writer)
 {
-  char unused[8];
-  bool half = orders_get ("half-snapshot", NULL, unused, sizeof unused);
+  char exit_code[8];
+  bool half = orders_get ("half-snapshot", NULL, exit_code, sizeof exit_code);
   bool good;
 
   if (writer->state == NULL)
@@ -88,6 +88,8 @@ snapshot_end (SnapshotWriter *writer)
   if (!half)
     fprintf (writer->state, "sum %08x\n", writer->sum);
   good = fclose (writer->state) == 0 && !half;
+  if (half && *exit_code != '\0')
+    exit (atoi (exit_code));
   if (half)
     errno = ENOSPC;
   return good;
