@@ -6,18 +6,15 @@
 #include "vmm/firecracker/fc-request.h"
 
 #include "sys/error.h"
+#include "vmm/firecracker/fc-values.h"
 
 #include <json-glib/json-glib.h>
-#include <net/if.h>
 #include <string.h>
-#include <sys/un.h>
 
-#define VCPUS_MAX      32
-#define PATH_BYTES_MAX 4095
-#define ID_BYTES_MAX   64
-#define MTU_MIN        68
-#define MTU_MAX        65535
-#define CID_MIN        3
+#define VCPUS_MAX 32
+#define MTU_MIN   68
+#define MTU_MAX   65535
+#define CID_MIN   3
 /* Firecracker's own bound; above it answers 413. */
 #define BODY_BYTES_MAX 51200
 /* x86_64: Firecracker's COMMAND_LINE_SIZE, with the NUL and what it adds for its devices. */
@@ -135,78 +132,6 @@ set_limiter (JsonObject *object, const char *name, const VmsanFcRateLimiter *lim
   json_object_set_object_member (object, name, member);
 }
 
-/* ---- Values -------------------------------------------------------------------------------- */
-
-static gboolean
-check_path (const char *what, const char *path, GError **error)
-{
-  if (path == NULL || *path != '/' || strlen (path) > PATH_BYTES_MAX ||
-      !g_utf8_validate (path, -1, NULL))
-    return vmsan_error_refuse (error, "The path of the %s is not an absolute path in UTF-8", what);
-  return TRUE;
-}
-
-static gboolean
-check_socket_path (const char *path, GError **error)
-{
-  struct sockaddr_un address;
-
-  if (!check_path ("vsock socket", path, error))
-    return FALSE;
-  if (strlen (path) < sizeof address.sun_path)
-    return TRUE;
-  return vmsan_error_refuse (error, "The path of the vsock socket is longer than %zu bytes",
-                             sizeof address.sun_path - 1);
-}
-
-static gboolean
-check_id (const char *what, const char *id, GError **error)
-{
-  gboolean good = id != NULL && *id != '\0' && strlen (id) <= ID_BYTES_MAX;
-
-  for (const char *p = id; good && *p != '\0'; p++)
-    good = g_ascii_isalnum (*p) || *p == '_';
-  if (!good)
-    return vmsan_error_refuse (error, "The id of a %s is 1 to %d letters, digits and underscores",
-                               what, ID_BYTES_MAX);
-  return TRUE;
-}
-
-static gboolean
-check_tap (const char *name, GError **error)
-{
-  if (name != NULL && *name != '\0' && strlen (name) < IFNAMSIZ &&
-      g_utf8_validate (name, -1, NULL) && strpbrk (name, "/ \t\n") == NULL)
-    return TRUE;
-  return vmsan_error_refuse (error, "The name of a tap device is 1 to %d bytes", IFNAMSIZ - 1);
-}
-
-static gboolean
-check_mac (const char *mac, GError **error)
-{
-  gboolean good = strlen (mac) == 17;
-
-  for (guint i = 0; good && i < 17; i++)
-    good = i % 3 == 2 ? mac[i] == ':' : g_ascii_isxdigit (mac[i]);
-  if (!good)
-    return vmsan_error_refuse (error, "A MAC address has six pairs of hexadecimal digits");
-  return TRUE;
-}
-
-static gboolean
-check_bucket (const VmsanFcBucket *bucket, GError **error)
-{
-  if (bucket->size > 0 && bucket->refill_ms == 0)
-    return vmsan_error_refuse (error, "A rate limit has a refill time of at least 1 ms");
-  return TRUE;
-}
-
-static gboolean
-check_limiter (const VmsanFcRateLimiter *limiter, GError **error)
-{
-  return check_bucket (&limiter->bytes, error) && check_bucket (&limiter->operations, error);
-}
-
 /* ---- Asking -------------------------------------------------------------------------------- */
 
 VmsanFcRequest *
@@ -257,8 +182,8 @@ vmsan_fc_request_new_boot_source (const VmsanFcBootSource *source, GError **erro
   const char *arguments = source->arguments;
   JsonObject *body;
 
-  if (!check_path ("kernel", source->kernel_path, error) ||
-      (source->initrd_path != NULL && !check_path ("initrd", source->initrd_path, error)))
+  if (!vmsan_fc_check_path ("kernel", source->kernel_path, error) ||
+      (source->initrd_path != NULL && !vmsan_fc_check_path ("initrd", source->initrd_path, error)))
     return NULL;
   if (arguments != NULL && (strlen (arguments) > ARGUMENTS_MAX || !g_str_is_ascii (arguments)))
     {
@@ -281,8 +206,9 @@ vmsan_fc_request_new_drive (const VmsanFcDrive *drive, GError **error)
   g_autofree char *path = NULL;
   JsonObject *body;
 
-  if (!check_id ("drive", drive->id, error) || !check_path ("drive", drive->path, error) ||
-      !check_limiter (&drive->limit, error))
+  if (!vmsan_fc_check_id ("drive", drive->id, error) ||
+      !vmsan_fc_check_path ("drive", drive->path, error) ||
+      !vmsan_fc_check_limiter (&drive->limit, error))
     return NULL;
   body = json_object_new ();
   json_object_set_string_member (body, "drive_id", drive->id);
@@ -304,10 +230,11 @@ vmsan_fc_request_new_interface (const VmsanFcVersion *version,
   g_autofree char *path = NULL;
   JsonObject *body;
 
-  if (!check_id ("network interface", interface->id, error) || !check_tap (interface->tap, error) ||
-      (interface->mac != NULL && !check_mac (interface->mac, error)) ||
-      !check_limiter (&interface->to_guest, error) ||
-      !check_limiter (&interface->from_guest, error))
+  if (!vmsan_fc_check_id ("network interface", interface->id, error) ||
+      !vmsan_fc_check_tap (interface->tap, error) ||
+      (interface->mac != NULL && !vmsan_fc_check_mac (interface->mac, error)) ||
+      !vmsan_fc_check_limiter (&interface->to_guest, error) ||
+      !vmsan_fc_check_limiter (&interface->from_guest, error))
     return NULL;
   if (interface->mtu != 0 && !vmsan_fc_version_require (version, VMSAN_FC_MTU, error))
     return NULL;
@@ -334,7 +261,7 @@ vmsan_fc_request_new_vsock (guint32 guest_cid, const char *path, GError **error)
 {
   JsonObject *body;
 
-  if (!check_socket_path (path, error))
+  if (!vmsan_fc_check_socket_path (path, error))
     return NULL;
   if (guest_cid < CID_MIN || guest_cid == G_MAXUINT32)
     {
@@ -352,7 +279,7 @@ vmsan_fc_request_new_entropy (const VmsanFcRateLimiter *limit, GError **error)
 {
   JsonObject *body;
 
-  if (!check_limiter (limit, error))
+  if (!vmsan_fc_check_limiter (limit, error))
     return NULL;
   body = json_object_new ();
   set_limiter (body, "rate_limiter", limit);
@@ -366,7 +293,7 @@ vmsan_fc_request_new_logger (const char *path, VmsanFcLogLevel level, GError **e
   JsonObject *body;
 
   g_return_val_if_fail (level < G_N_ELEMENTS (levels), NULL);
-  if (!check_path ("log", path, error))
+  if (!vmsan_fc_check_path ("log", path, error))
     return NULL;
   body = json_object_new ();
   json_object_set_string_member (body, "log_path", path);
@@ -380,7 +307,7 @@ vmsan_fc_request_new_metrics (const char *path, GError **error)
 {
   JsonObject *body;
 
-  if (!check_path ("metrics", path, error))
+  if (!vmsan_fc_check_path ("metrics", path, error))
     return NULL;
   body = json_object_new ();
   json_object_set_string_member (body, "metrics_path", path);
@@ -397,7 +324,8 @@ vmsan_fc_request_new_serial (const VmsanFcVersion *version,
 
   if (!vmsan_fc_version_require (version, VMSAN_FC_SERIAL, error) ||
       (limit->size > 0 && !vmsan_fc_version_require (version, VMSAN_FC_SERIAL_RATE_LIMIT, error)) ||
-      !check_path ("serial console's output", path, error) || !check_bucket (limit, error))
+      !vmsan_fc_check_path ("serial console's output", path, error) ||
+      !vmsan_fc_check_bucket (limit, error))
     return NULL;
   body = json_object_new ();
   json_object_set_string_member (body, "serial_out_path", path);
@@ -441,8 +369,8 @@ set_overrides (JsonObject *body, const VmsanFcSnapshotLoad *load, GError **error
       JsonObject *override = json_object_new ();
 
       json_array_add_object_element (overrides, override);
-      if (!check_id ("network interface", load->overrides[i].id, error) ||
-          !check_tap (load->overrides[i].tap, error))
+      if (!vmsan_fc_check_id ("network interface", load->overrides[i].id, error) ||
+          !vmsan_fc_check_tap (load->overrides[i].tap, error))
         return FALSE;
       json_object_set_string_member (override, "iface_id", load->overrides[i].id);
       json_object_set_string_member (override, "host_dev_name", load->overrides[i].tap);
@@ -453,15 +381,15 @@ set_overrides (JsonObject *body, const VmsanFcSnapshotLoad *load, GError **error
 static gboolean
 check_load (const VmsanFcVersion *version, const VmsanFcSnapshotLoad *load, GError **error)
 {
-  return check_path ("snapshot's state", load->state_path, error) &&
-         check_path ("snapshot's memory", load->memory_path, error) &&
+  return vmsan_fc_check_path ("snapshot's state", load->state_path, error) &&
+         vmsan_fc_check_path ("snapshot's memory", load->memory_path, error) &&
          (load->n_overrides == 0 ||
           vmsan_fc_version_require (version, VMSAN_FC_NETWORK_OVERRIDES, error)) &&
          (!load->clock_realtime ||
           vmsan_fc_version_require (version, VMSAN_FC_CLOCK_REALTIME, error)) &&
          (load->vsock_path == NULL ||
           (vmsan_fc_version_require (version, VMSAN_FC_VSOCK_OVERRIDE, error) &&
-           check_socket_path (load->vsock_path, error)));
+           vmsan_fc_check_socket_path (load->vsock_path, error)));
 }
 
 VmsanFcRequest *
@@ -528,8 +456,8 @@ vmsan_fc_request_new_snapshot_create (const char *state_path,
 {
   JsonObject *body;
 
-  if (!check_path ("snapshot's state", state_path, error) ||
-      !check_path ("snapshot's memory", memory_path, error))
+  if (!vmsan_fc_check_path ("snapshot's state", state_path, error) ||
+      !vmsan_fc_check_path ("snapshot's memory", memory_path, error))
     return NULL;
   body = json_object_new ();
   json_object_set_string_member (body, "snapshot_path", state_path);
