@@ -43,13 +43,33 @@ parse_fd (const char *text, int *fd)
   return 1;
 }
 
+/* Takes "--jailer UID" away. FALSE when the UID is none. */
+static int
+parse_jailer (Options *options, int *argc, char ***argv)
+{
+  long long uid;
+
+  options->jailed_uid = 0;
+  if (*argc < 3 || strcmp ((*argv)[1], "--jailer") != 0)
+    return 1;
+  if (!parse_number ((*argv)[2], 1, UINT_MAX - 1, &uid))
+    return 0;
+  options->jailed_uid = uid;
+  *argc -= 2;
+  *argv += 2;
+  return 1;
+}
+
 const char *
 options_parse (Options *options, int argc, char **argv)
 {
   long long max_bytes;
 
+  if (!parse_jailer (options, &argc, &argv))
+    return "UID is not the number of a user who is not root";
   if (argc <= ARG_PROGRAM || strcmp (argv[ARG_SEPARATOR], "--") != 0)
-    return "usage: vmsan-supervisor CONSOLE_FD LOG_FD STATUS_FD MAX_BYTES -- PROGRAM [ARGUMENT...]";
+    return "usage: vmsan-supervisor [--jailer UID] CONSOLE_FD LOG_FD STATUS_FD MAX_BYTES -- "
+           "PROGRAM [ARGUMENT...]";
   options->console_fd = -1;
   if (strcmp (argv[ARG_CONSOLE], "-1") != 0 && !parse_fd (argv[ARG_CONSOLE], &options->console_fd))
     return "CONSOLE_FD is not an open descriptor above 2, nor -1";

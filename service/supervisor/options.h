@@ -5,10 +5,12 @@
 #pragma once
 
 #include <stddef.h>
+#include <sys/types.h>
 
 typedef struct
 {
-  int console_fd; /* -1: none */
+  uid_t jailed_uid; /* the program is a jailer, and this is whom it becomes; 0: it is not */
+  int console_fd;   /* -1: none */
   int log_fd;
   int status_fd;
   size_t max_bytes;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* vmsan-supervisor CONSOLE_FD LOG_FD STATUS_FD MAX_BYTES -- PROGRAM [ARGUMENT...]
+/* vmsan-supervisor [--jailer UID] CONSOLE_FD LOG_FD STATUS_FD MAX_BYTES -- PROGRAM [ARGUMENT...]
  *
  * The first process in a virtual machine monitor's PID namespace. vmsand starts it, already
  * confined and with the monitor's uid, and it starts the monitor. It is there so that the monitor
@@ -15,6 +15,9 @@
  *   is synced; then we exit with N, or 128 + N. So the file is the status for a vmsand that is not
  *   our parent, and a file without a line means that we were killed or the machine stopped.
  * - SIGTERM is passed on. All orphans are reaped. When we die, the monitor does.
+ * - With --jailer it is started as root, and so is PROGRAM, which makes a jail and becomes UID in
+ * it; we become UID at once. A jailer may leave the monitor as an orphan and end: so the status is
+ *   that of whoever ends last, and SIGTERM ends us, and so all.
  * - CONSOLE_FD, LOG_FD and STATUS_FD are closed in the monitor; all other descriptors are the
  *   monitor's alone, so that a peer of it sees end of file when the monitor closes them.
  *
@@ -149,22 +152,36 @@ close_all_others (const Supervisor *self)
     }
 }
 
+/* ---- Privileges ---------------------------------------------------------------------------- */
+
+/* Changing the uid drops all capabilities, and makes us dumpable again on some hosts. */
+static void
+become (uid_t uid)
+{
+  if (syscall (SYS_setgroups, 0, NULL) < 0 || syscall (SYS_setresgid, uid, uid, uid) < 0 ||
+      syscall (SYS_setresuid, uid, uid, uid) < 0 || prctl (PR_SET_DUMPABLE, 0) < 0)
+    die ("dropping privileges", strerror (errno));
+}
+
 /* ---- Events -------------------------------------------------------------------------------- */
 
 /* Several children may have ended for one SIGCHLD. */
 static void
 reap_all (Supervisor *self)
 {
+  int jailed = self->options.jailed_uid != 0;
   int status;
   pid_t pid;
 
   while ((pid = waitpid (-1, &status, WNOHANG)) > 0)
     {
-      if (pid != self->monitor)
+      if (pid != self->monitor && !jailed)
         continue;
-      self->monitor_ended = 1;
+      self->monitor_ended = !jailed;
       self->wait_status = status;
     }
+  if (jailed && pid < 0 && errno == ECHILD)
+    self->monitor_ended = 1;
 }
 
 static void
@@ -174,8 +191,17 @@ handle_signals (Supervisor *self)
 
   while (read (self->signal_fd, &info, sizeof info) == (ssize_t) sizeof info)
     {
-      if (info.ssi_signo == SIGTERM && !self->monitor_ended)
-        kill (self->monitor, SIGTERM);
+      if (info.ssi_signo != SIGTERM || self->monitor_ended)
+        continue;
+      if (self->options.jailed_uid == 0)
+        {
+          kill (self->monitor, SIGTERM);
+          continue;
+        }
+      /* As the first process of its own PID namespace it would not hear it: it dies with us. */
+      self->monitor_ended = 1;
+      self->wait_status = SIGTERM;
+      return;
     }
   reap_all (self);
 }
@@ -267,6 +293,8 @@ main (int argc, char **argv)
 
   hide_from_monitor (&self.options);
   start_monitor (&self);
+  if (self.options.jailed_uid != 0)
+    become (self.options.jailed_uid);
   close_all_others (&self);
   watch_monitor (&self);
   drain (&self, self.output_fd);

@@ -174,7 +174,8 @@ change_identity (const VmsanChildPlan *plan)
 }
 
 /* The change of uid cleared them in most cases already; "most" is not enough. A program without
- * file capabilities gets those in the ambient set, which must be inheritable before. */
+ * file capabilities gets those in the ambient set, which must be inheritable before; root's
+ * programs get what the bounding set has left. */
 static void
 drop_capabilities (const VmsanChildPlan *plan)
 {
@@ -191,7 +192,7 @@ drop_capabilities (const VmsanChildPlan *plan)
     fail (plan, VMSAN_CHILD_STEP_CAPABILITIES, 0);
   if (!plan->user_ns && syscall (SYS_capset, &header, kept) < 0)
     fail (plan, VMSAN_CHILD_STEP_CAPABILITIES, 0);
-  for (int cap = 0; cap < 64; cap++)
+  for (int cap = 0; cap < 64 && !plan->jailer; cap++)
     {
       if ((plan->kept_capabilities >> cap & 1) &&
           prctl (PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)

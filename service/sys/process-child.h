@@ -82,6 +82,7 @@ typedef struct
   gid_t gid;
   gid_t extra_gid; /* 0: none */
   unsigned long long kept_capabilities;
+  bool jailer; /* stays root, with these capabilities */
   const char *cwd;
   const VmsanChildFd *fds;
   unsigned n_fds;

@@ -11,7 +11,6 @@
 #include "sys/root-tree.h"
 
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -70,6 +69,12 @@ check_fds (const VmsanSpawnSpec *spec, GError **error)
   return TRUE;
 }
 
+static gboolean
+has_own_network (const VmsanSpawnSpec *spec)
+{
+  return spec->netns_fd > 0 || (spec->flags & VMSAN_SPAWN_NEW_NET_NS);
+}
+
 /* In a namespace of a machine's these reach nothing beyond; here they would rule the host. */
 static gboolean
 check_capabilities (const VmsanSpawnSpec *spec, GError **error)
@@ -82,8 +87,23 @@ check_capabilities (const VmsanSpawnSpec *spec, GError **error)
     return refuse (error, spec->argv[0], "it would keep capabilities that nothing should have");
   if (spec->flags & VMSAN_SPAWN_NEW_USER_NS)
     return refuse (error, spec->argv[0], "in a user namespace it has its capabilities anyway");
-  if (spec->netns_fd <= 0 && !(spec->flags & VMSAN_SPAWN_NEW_NET_NS))
+  if (!has_own_network (spec))
     return refuse (error, spec->argv[0], "it would keep capabilities over the host's network");
+  return TRUE;
+}
+
+static gboolean
+check_jailer (const VmsanSpawnSpec *spec, GError **error)
+{
+  const VmsanSpawnFlags needed = VMSAN_SPAWN_NEW_MOUNT_NS | VMSAN_SPAWN_NEW_PID_NS;
+
+  if ((spec->flags & needed) != needed || spec->n_root_binds == 0 || !has_own_network (spec))
+    return refuse (error, spec->argv[0], "a jailer needs a root and namespaces that are not ours");
+  if ((spec->flags & VMSAN_SPAWN_NEW_USER_NS) || spec->uid != 0 || spec->gid != 0 ||
+      spec->extra_gid != 0)
+    return refuse (error, spec->argv[0], "a jailer starts as root, and nobody else");
+  if (spec->kept_capabilities & ~VMSAN_SPAWN_JAILER_CAPABILITIES)
+    return refuse (error, spec->argv[0], "it would keep capabilities that no jailer should have");
   return TRUE;
 }
 
@@ -92,6 +112,7 @@ check_spec (const VmsanSpawnSpec *spec, GError **error)
 {
   const char *program = spec->argv[0];
   gboolean user_ns = (spec->flags & VMSAN_SPAWN_NEW_USER_NS) != 0;
+  gboolean jailer = (spec->flags & VMSAN_SPAWN_JAILER) != 0;
 
   if (!g_path_is_absolute (program))
     return refuse (error, program, "its path is not absolute");
@@ -100,7 +121,7 @@ check_spec (const VmsanSpawnSpec *spec, GError **error)
   if ((spec->flags & VMSAN_SPAWN_MOUNT_PROC) &&
       (!(spec->flags & VMSAN_SPAWN_NEW_PID_NS) || spec->n_root_binds == 0))
     return refuse (error, program, "a proc of its own needs a PID namespace and a root");
-  if (!user_ns && (spec->uid == 0 || spec->gid == 0))
+  if (!user_ns && !jailer && (spec->uid == 0 || spec->gid == 0))
     return refuse (error, program, "it would run as root; give it a user and group of its own");
   /* Mapping the host's 0 would make a root of the child in all but name. */
   if (user_ns && (spec->id_map_first == 0 || spec->id_map_count == 0 ||
@@ -109,7 +130,8 @@ check_spec (const VmsanSpawnSpec *spec, GError **error)
   /* Joining asks for privileges over the target that a new user namespace takes away. */
   if (user_ns && spec->netns_fd > 0)
     return refuse (error, program, "it cannot join a network namespace from a user namespace");
-  return check_capabilities (spec, error) && check_fds (spec, error);
+  return (jailer ? check_jailer (spec, error) : check_capabilities (spec, error)) &&
+         check_fds (spec, error);
 }
 
 /* Takes over @fd for the length of the spawn, moved to @minimum or above. Returns -1 on error. */
@@ -243,6 +265,7 @@ prepare (Preparation *self, const VmsanSpawnSpec *spec, GError **error)
   plan->gid = user_ns ? 0 : spec->gid;
   plan->extra_gid = user_ns ? 0 : spec->extra_gid;
   plan->kept_capabilities = spec->kept_capabilities;
+  plan->jailer = (spec->flags & VMSAN_SPAWN_JAILER) != 0;
   plan->cwd = spec->cwd != NULL ? spec->cwd : "/";
   plan->argv = (char *const *) spec->argv;
   plan->envp = spec->envp != NULL ? (char *const *) spec->envp : no_environment;

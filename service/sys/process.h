@@ -11,6 +11,7 @@
 #include "sys/cgroup.h"
 
 #include <gio/gio.h>
+#include <linux/capability.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -23,6 +24,9 @@
  *   process runs as 0 in it, which is id_map_first outside
  * @VMSAN_SPAWN_MOUNT_PROC: /proc of the new root shows the processes of the new PID namespace, and
  *   nothing else; only with NEW_PID_NS and root_binds
+ * @VMSAN_SPAWN_JAILER: it starts as root, with @kept_capabilities of root's and no others, for a
+ *   program that makes a confinement and drops all of it before it runs what is not trusted; only
+ *   in mount, PID and network namespaces that are not ours, and with root_binds
  *
  * IPC and UTS namespaces are always new. The first process of a PID namespace gets only signals
  * that it has a handler for, and SIGKILL.
@@ -34,7 +38,13 @@ typedef enum
   VMSAN_SPAWN_NEW_NET_NS = 1 << 2,
   VMSAN_SPAWN_NEW_USER_NS = 1 << 3,
   VMSAN_SPAWN_MOUNT_PROC = 1 << 4,
+  VMSAN_SPAWN_JAILER = 1 << 5,
 } VmsanSpawnFlags;
+
+/* To mount, change the root, make device nodes, give them away, and become somebody else. */
+#define VMSAN_SPAWN_JAILER_CAPABILITIES                                                            \
+  (1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_FOWNER | 1ull << CAP_MKNOD |         \
+   1ull << CAP_SETGID | 1ull << CAP_SETUID | 1ull << CAP_SYS_ADMIN | 1ull << CAP_SYS_CHROOT)
 
 /**
  * VmsanBind:
@@ -45,10 +55,13 @@ typedef enum
  * @writable: read-only otherwise
  * @optional: a missing source is skipped
  * @device: a device node; every other bind is nodev. All are nosuid.
+ * @tmpfs_bytes: if > 0, not a bind but a new tmpfs of that size, writable, with device nodes and
+ *   programs allowed; @source and @source_fd are not used
  *
  * A bind mount into the tmpfs that becomes the child's root, which is read-only. Mounts below the
  * source are not taken along. Later binds go over earlier ones; a target that lies inside an
- * earlier bind must exist in its source, for nothing is made on the host.
+ * earlier bind must exist in its source, for nothing is made on the host; inside a new tmpfs it is
+ * made.
  */
 typedef struct
 {
@@ -58,6 +71,7 @@ typedef struct
   gboolean writable;
   gboolean optional;
   gboolean device;
+  guint64 tmpfs_bytes;
 } VmsanBind;
 
 /**
@@ -84,8 +98,9 @@ typedef struct
  * at their default. With a user namespace the process keeps its capabilities in it, and @uid and
  * @gid are not used; without one they must not be 0. A user namespace cannot join @netns_fd.
  *
- * @kept_capabilities: bits of what is left to a process without a user namespace, of CAP_NET_ADMIN
- * and CAP_NET_BIND_SERVICE, and only in a network namespace that is not ours.
+ * @kept_capabilities: bits of what is left to a process without a user namespace: of CAP_NET_ADMIN
+ * and CAP_NET_BIND_SERVICE, and only in a network namespace that is not ours; or what
+ * VMSAN_SPAWN_JAILER needs, of VMSAN_SPAWN_JAILER_CAPABILITIES.
  */
 typedef struct
 {

@@ -14,23 +14,21 @@
 #include <sys/stat.h>
 
 static int
-make_root (GError **error)
+make_tmpfs (const char *size, guint attributes, GError **error)
 {
   vmsan_autofd int context = -1;
   vmsan_autofd int root_fd = -1;
 
-  /* Only directories and empty files for mount points go in; the bounds keep it at that. */
   context = fsopen ("tmpfs", FSOPEN_CLOEXEC);
   if (context < 0 || fsconfig (context, FSCONFIG_SET_STRING, "mode", "0755", 0) < 0 ||
-      fsconfig (context, FSCONFIG_SET_STRING, "size", "1m", 0) < 0 ||
+      fsconfig (context, FSCONFIG_SET_STRING, "size", size, 0) < 0 ||
       fsconfig (context, FSCONFIG_SET_STRING, "nr_inodes", "4096", 0) < 0 ||
       fsconfig (context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
     {
       vmsan_error_set_errno (error, errno, "Making a tmpfs for a confined process failed");
       return -1;
     }
-  root_fd =
-      fsmount (context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+  root_fd = fsmount (context, FSMOUNT_CLOEXEC, attributes);
   if (root_fd < 0)
     {
       vmsan_error_set_errno (error, errno, "Making a tmpfs for a confined process failed");
@@ -39,7 +37,7 @@ make_root (GError **error)
   return g_steal_fd (&root_fd);
 }
 
-/* The clone of the bind's source as a detached mount. -1 without @error: skipped. */
+/* The clone of the bind's source, or its tmpfs, as a detached mount. -1 without @error: skipped. */
 static int
 clone_source (const VmsanBind *bind, GError **error)
 {
@@ -47,6 +45,12 @@ clone_source (const VmsanBind *bind, GError **error)
   const char *name = bind->source != NULL ? bind->source : bind->target;
   int tree_fd;
 
+  if (bind->tmpfs_bytes > 0)
+    {
+      g_autofree char *size = g_strdup_printf ("%" G_GUINT64_FORMAT, bind->tmpfs_bytes);
+
+      return make_tmpfs (size, MOUNT_ATTR_NOSUID, error);
+    }
   if (bind->source != NULL)
     tree_fd = open_tree (AT_FDCWD, bind->source, flags);
   else
@@ -74,9 +78,9 @@ restrict_mount (const VmsanBind *bind, int tree_fd, const struct stat *st, GErro
     }
   if (bind->device)
     attr.attr_clr |= MOUNT_ATTR_NODEV;
-  else
+  else if (bind->tmpfs_bytes == 0)
     attr.attr_set |= MOUNT_ATTR_NODEV;
-  if (!bind->writable)
+  if (!bind->writable && bind->tmpfs_bytes == 0)
     attr.attr_set |= MOUNT_ATTR_RDONLY;
   if (mount_setattr (tree_fd, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)
     return vmsan_error_set_errno (error, errno, "Restricting the mount for “%s” failed",
@@ -109,8 +113,8 @@ check_target (const char *target, GError **error)
   return TRUE;
 }
 
-/* Makes @target with its parents in the tmpfs, as a directory or an empty file. No link can be in
- * the way, as the tmpfs holds only what this function made. */
+/* Makes @target, below @root_fd, with its parents in a tmpfs, as a directory or an empty file. No
+ * link can be in the way, as the tmpfs holds only what this function made. */
 static gboolean
 make_mount_point (int root_fd, const char *target, gboolean directory, GError **error)
 {
@@ -139,12 +143,38 @@ make_mount_point (int root_fd, const char *target, gboolean directory, GError **
   return TRUE;
 }
 
+/* The tmpfs, the root or one of those already in it, where the mount point of @target is made, and
+ * its path from there. */
+static int
+find_tmpfs (const VmsanRootTree *tree,
+            const VmsanBind *binds,
+            const VmsanBind *bind,
+            const char **path)
+{
+  *path = bind->target;
+  for (guint i = 0; i < tree->n_mounts; i++)
+    {
+      const char *above = tree->mounts[i].target;
+
+      for (const VmsanBind *other = binds; other != bind; other++)
+        if (other->target == above && other->tmpfs_bytes > 0 &&
+            g_str_has_prefix (bind->target, above) && bind->target[strlen (above)] == '/')
+          {
+            *path = bind->target + strlen (above);
+            return tree->mounts[i].tree_fd;
+          }
+    }
+  return tree->root_fd;
+}
+
 static gboolean
-add_bind (VmsanRootTree *tree, const VmsanBind *bind, GError **error)
+add_bind (VmsanRootTree *tree, const VmsanBind *binds, const VmsanBind *bind, GError **error)
 {
   g_autoptr (GError) local_error = NULL;
   vmsan_autofd int tree_fd = -1;
+  const char *path;
   struct stat st;
+  int parent_fd;
 
   if (!check_target (bind->target, error))
     return FALSE;
@@ -159,8 +189,9 @@ add_bind (VmsanRootTree *tree, const VmsanBind *bind, GError **error)
   if (fstat (tree_fd, &st) < 0)
     return vmsan_error_set_errno (error, errno, "Examining the source of “%s” failed",
                                   bind->target);
+  parent_fd = find_tmpfs (tree, binds, bind, &path);
   if (!restrict_mount (bind, tree_fd, &st, error) ||
-      !make_mount_point (tree->root_fd, bind->target, S_ISDIR (st.st_mode), error))
+      !make_mount_point (parent_fd, path, S_ISDIR (st.st_mode), error))
     return FALSE;
 
   tree->mounts[tree->n_mounts].target = bind->target;
@@ -176,13 +207,15 @@ vmsan_root_tree_build (
   struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
   g_auto (VmsanRootTree) building = { .root_fd = -1 };
 
-  building.root_fd = make_root (error);
+  /* Only directories and empty files for mount points go in; the bounds keep it at that. */
+  building.root_fd =
+      make_tmpfs ("1m", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, error);
   if (building.root_fd < 0)
     return FALSE;
   building.mounts = g_new0 (VmsanChildMount, n_binds);
   for (guint i = 0; i < n_binds; i++)
     {
-      if (!add_bind (&building, &binds[i], error))
+      if (!add_bind (&building, binds, &binds[i], error))
         return FALSE;
     }
   if (with_proc && !make_mount_point (building.root_fd, "/proc", TRUE, error))

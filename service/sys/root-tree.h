@@ -22,7 +22,7 @@ typedef struct
 
 /* Each bind is private, nosuid, and nodev and read-only unless it says otherwise; mounts below its
  * source are left out. The root itself is read-only and noexec. A target inside an earlier bind
- * must exist there already: nothing is ever made on the host. */
+ * must exist there already, unless that is a new tmpfs: nothing is ever made on the host. */
 gboolean vmsan_root_tree_build (
     const VmsanBind *binds, guint n_binds, gboolean with_proc, VmsanRootTree *tree, GError **error);
 

@@ -40,6 +40,15 @@ confined (const char *const *argv)
   };
 }
 
+static void
+as_jailer (VmsanSpawnSpec *spec)
+{
+  spec->flags |= VMSAN_SPAWN_JAILER;
+  spec->uid = 0;
+  spec->gid = 0;
+  spec->kept_capabilities = VMSAN_SPAWN_JAILER_CAPABILITIES;
+}
+
 /* A shell gives a background process /dev/null to read. The process in the background is the one
  * that writes, so who has read it knows that there is a tree. */
 static VmsanSpawnSpec
@@ -295,7 +304,7 @@ test_unsafe_specs_are_refused (void)
   const VmsanBind escaping = { .source = BUSYBOX, .target = "/a/../../x" };
   const VmsanSpawnFd twice[] = { { 0, 5 }, { 1, 5 } };
   const VmsanSpawnFd negative = { -1, 5 };
-  VmsanSpawnSpec specs[13];
+  VmsanSpawnSpec specs[18];
   guint n = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (specs); i++)
@@ -320,6 +329,13 @@ test_unsafe_specs_are_refused (void)
   specs[n].id_map_first = 100000;
   specs[n].id_map_count = 10;
   specs[n++].kept_capabilities = 1ull << CAP_NET_ADMIN;
+  for (guint i = n; i < G_N_ELEMENTS (specs); i++)
+    as_jailer (&specs[i]);
+  specs[n++].uid = CHILD_UID;
+  specs[n++].flags &= ~VMSAN_SPAWN_NEW_NET_NS;
+  specs[n++].flags &= ~(VMSAN_SPAWN_NEW_PID_NS | VMSAN_SPAWN_MOUNT_PROC);
+  specs[n++].n_root_binds = 0;
+  specs[n++].kept_capabilities |= 1ull << CAP_NET_ADMIN;
   g_assert_cmpuint (n, ==, G_N_ELEMENTS (specs));
 
   for (guint i = 0; i < n; i++)
@@ -390,6 +406,56 @@ test_kept_capabilities_are_the_only_ones (void)
   assert_has_line (status, "CapBnd:\t0000000000001400");
   assert_has_line (status, "CapAmb:\t0000000000001400");
   assert_has_line (status, "NoNewPrivs:\t1");
+}
+
+static void
+test_a_jailer_is_root_over_its_own_only (void)
+{
+  const char *const argv[] = { BUSYBOX, "cat", "/proc/self/status", NULL };
+  VmsanSpawnSpec spec = confined (argv);
+  g_autofree char *status = NULL;
+  g_autofree char *expected = NULL;
+
+  as_jailer (&spec);
+  status = output_of (spec, NULL);
+  assert_has_line (status, "Uid:\t0\t0\t0\t0");
+  expected = g_strdup_printf ("CapEff:\t%016llx", VMSAN_SPAWN_JAILER_CAPABILITIES);
+  assert_has_line (status, expected);
+  memcpy (strstr (expected, "Eff"), "Bnd", 3);
+  assert_has_line (status, expected);
+  assert_has_line (status, "CapAmb:\t0000000000000000");
+  assert_has_line (status, "NoNewPrivs:\t1");
+}
+
+/* What a jailer does: a copy of the program, a device node, another root, another user. */
+static void
+test_a_jail_can_be_made_in_a_new_tmpfs (void)
+{
+  const char *const script = "set -e; b=" BUSYBOX "; $b cp $b /jail/root/busybox\n"
+                             "$b mknod /jail/root/null c 1 3; $b chown 64242 /jail/root/null\n"
+                             "$b chroot /jail/root /busybox sh -c 'echo x >/null; echo made'\n"
+                             "$b cat /jail/root/deep/file | $b head -c 4 | $b tail -c 3; echo\n"
+                             "echo x >/jail/root/deep/file || echo read-only\n"
+                             "$b mkdir /other 2>&- || echo nowhere else";
+  const char *const argv[] = { BUSYBOX, "sh", "-c", script, NULL };
+  const VmsanBind binds[] = {
+    busybox_bind,
+    { .tmpfs_bytes = 8 << 20, .target = "/jail" },
+    { .source = BUSYBOX, .source_fd = -1, .target = "/jail/root/deep/file" },
+    { .source = "/dev/null", .source_fd = -1, .target = "/dev/null", .device = TRUE },
+  };
+  VmsanSpawnSpec spec = confined (argv);
+  g_autofree char *output = NULL;
+
+  as_jailer (&spec);
+  spec.root_binds = binds;
+  spec.n_root_binds = G_N_ELEMENTS (binds);
+  output = output_of (spec, NULL);
+  assert_has_line (output, "made");
+  assert_has_line (output, "ELF");
+  assert_has_line (output, "read-only");
+  assert_has_line (output, "nowhere else");
+  g_assert_false (g_file_test ("/jail", G_FILE_TEST_EXISTS));
 }
 
 static void
@@ -966,6 +1032,8 @@ static const struct
   { "only-bound-files-are-in-view", test_only_bound_files_are_in_view },
   { "the-process-has-no-privileges", test_the_process_has_no_privileges },
   { "kept-capabilities-are-the-only-ones", test_kept_capabilities_are_the_only_ones },
+  { "a-jailer-is-root-over-its-own-only", test_a_jailer_is_root_over_its_own_only },
+  { "a-jail-can-be-made-in-a-new-tmpfs", test_a_jail_can_be_made_in_a_new_tmpfs },
   { "every-namespace-is-its-own", test_every_namespace_is_its_own },
   { "a-network-namespace-can-be-joined", test_a_network_namespace_can_be_joined },
   { "only-listed-descriptors-are-open", test_only_listed_descriptors_are_open },

@@ -81,11 +81,8 @@ open_supervisor (void)
 }
 
 static void
-start (World *world, const char *max_bytes, const char *program, const char *script)
+start_with (World *world, const char *const *argv, gboolean jailer)
 {
-  const char *const argv[] = {
-    "/vmsan-supervisor", "10", "11", "12", max_bytes, "--", program, "sh", "-c", script, NULL
-  };
   const VmsanBind binds[] = {
     { .source = BUSYBOX, .source_fd = -1, .target = BUSYBOX },
     { .source = "/dev/null", .source_fd = -1, .target = "/dev/null", .device = TRUE },
@@ -110,6 +107,12 @@ start (World *world, const char *max_bytes, const char *program, const char *scr
     .n_fds = G_N_ELEMENTS (fds),
   };
 
+  if (jailer)
+    {
+      spec.flags |= VMSAN_SPAWN_JAILER;
+      spec.uid = spec.gid = 0;
+      spec.kept_capabilities = VMSAN_SPAWN_JAILER_CAPABILITIES;
+    }
   make_pipe (&console_read, &console_write);
   make_pipe (&world->from_monitor, &to_test);
   make_pipe (&from_test, &world->to_monitor);
@@ -121,6 +124,36 @@ start (World *world, const char *max_bytes, const char *program, const char *scr
   fds[5] = (VmsanSpawnFd){ from_test, FROM_TEST };
   world->process = vmsan_process_spawn (&spec, &error);
   g_assert_no_error (error);
+}
+
+static void
+start (World *world, const char *max_bytes, const char *program, const char *script)
+{
+  const char *const argv[] = {
+    "/vmsan-supervisor", "10", "11", "12", max_bytes, "--", program, "sh", "-c", script, NULL
+  };
+
+  start_with (world, argv, FALSE);
+}
+
+static void
+start_jailer (World *world, const char *script)
+{
+  const char *const argv[] = { "/vmsan-supervisor",
+                               "--jailer",
+                               "64242",
+                               "10",
+                               "11",
+                               "12",
+                               "65536",
+                               "--",
+                               BUSYBOX,
+                               "sh",
+                               "-c",
+                               script,
+                               NULL };
+
+  start_with (world, argv, TRUE);
 }
 
 static void
@@ -408,9 +441,41 @@ test_it_works_without_a_pid_namespace (World *world, gconstpointer data)
 }
 
 static void
+test_a_jailers_orphan_is_the_monitor (World *world, gconstpointer data)
+{
+  start_jailer (world, "(read line <&15; " BUSYBOX " grep ^Uid: /proc/1/status >&14; exit 7) & "
+                       "exit 0");
+  g_assert_cmpint (write (world->to_monitor, "\n", 1), ==, 1);
+  assert_line (world, "Uid:\t64242\t64242\t64242\t64242");
+  assert_exits (world, 7);
+  assert_status_file (world, "exit 7\n");
+}
+
+static void
+test_a_jailer_that_fails_is_told (World *world, gconstpointer data)
+{
+  start_jailer (world, "exit 3");
+  assert_exits (world, 3);
+  assert_status_file (world, "exit 3\n");
+}
+
+static void
+test_sigterm_ends_what_a_jailer_left (World *world, gconstpointer data)
+{
+  start_jailer (world, "(trap '' TERM; echo ready >&14; read line <&15) & exit 0");
+  assert_line (world, "ready");
+  g_assert_true (vmsan_process_kill (world->process, SIGTERM, NULL));
+  assert_line (world, "");
+  assert_exits (world, 128 + SIGTERM);
+  assert_status_file (world, "signal 15\n");
+}
+
+static void
 test_wrong_arguments_are_refused (World *world, gconstpointer data)
 {
   static const char *const cases[][6] = {
+    { "--jailer", "0", "-1", "11", "12", "4096" },
+    { "--jailer", "nobody", "-1", "11", "12", "4096" },
     { "99", "11", "12", "4096", "--", "/bin/busybox" },
     { "-1", "2", "12", "4096", "--", "/bin/busybox" },
     { "-1", "11", "11", "4096", "--", "/bin/busybox" },
@@ -478,6 +543,9 @@ static const struct
   { "descriptors-belong-to-one-side-each", test_descriptors_belong_to_one_side_each },
   { "the-monitor-dies-with-the-supervisor", test_the_monitor_dies_with_the_supervisor },
   { "it-works-without-a-pid-namespace", test_it_works_without_a_pid_namespace },
+  { "a-jailers-orphan-is-the-monitor", test_a_jailers_orphan_is_the_monitor },
+  { "a-jailer-that-fails-is-told", test_a_jailer_that_fails_is_told },
+  { "sigterm-ends-what-a-jailer-left", test_sigterm_ends_what_a_jailer_left },
   { "wrong-arguments-are-refused", test_wrong_arguments_are_refused },
   { "a-damaged-status-is-no-status", test_a_damaged_status_is_no_status },
 };
