@@ -7,7 +7,9 @@
 
 #include "agent/protocol.h"
 #include "sys/error.h"
+#include "sys/fd.h"
 
+#include <fcntl.h>
 #include <sys/wait.h>
 
 typedef struct
@@ -27,6 +29,56 @@ vmsan_vmm_probe_free (VmsanVmmProbe *probe)
   g_free (probe->version);
   g_free (probe->reason);
   g_free (probe);
+}
+
+/* ---- What is to be run --------------------------------------------------------------------- */
+
+/* 0 is none, here. */
+static void
+close_network_fd (int *fd)
+{
+  if (*fd > 0)
+    vmsan_fd_close (fd);
+}
+
+void
+vmsan_vmm_spec_free (VmsanVmmSpec *spec)
+{
+  g_free ((char *) spec->id);
+  g_free ((char *) spec->runtime_dir);
+  g_free ((char *) spec->image_format);
+  g_free ((char *) spec->mac);
+  close_network_fd (&spec->namespace_fd);
+  close_network_fd (&spec->tap_fd);
+  vmsan_fd_close (&spec->runtime_dir_fd);
+  vmsan_fd_close (&spec->image_fd);
+  vmsan_fd_close (&spec->disk_fd);
+  vmsan_fd_close (&spec->kernel_fd);
+  vmsan_fd_close (&spec->initramfs_fd);
+  g_clear_pointer (&spec->cgroup, vmsan_cgroup_unref);
+  g_free (spec);
+}
+
+VmsanVmmSpec *
+vmsan_vmm_spec_copy (const VmsanVmmSpec *spec)
+{
+  VmsanVmmSpec *copy = g_memdup2 (spec, sizeof *spec);
+
+  copy->id = g_strdup (spec->id);
+  copy->runtime_dir = g_strdup (spec->runtime_dir);
+  copy->image_format = g_strdup (spec->image_format);
+  copy->mac = g_strdup (spec->mac);
+  if (spec->namespace_fd > 0)
+    copy->namespace_fd = fcntl (spec->namespace_fd, F_DUPFD_CLOEXEC, 3);
+  if (spec->tap_fd > 0)
+    copy->tap_fd = fcntl (spec->tap_fd, F_DUPFD_CLOEXEC, 3);
+  copy->runtime_dir_fd = fcntl (spec->runtime_dir_fd, F_DUPFD_CLOEXEC, 0);
+  copy->image_fd = fcntl (spec->image_fd, F_DUPFD_CLOEXEC, 0);
+  copy->disk_fd = fcntl (spec->disk_fd, F_DUPFD_CLOEXEC, 0);
+  copy->kernel_fd = fcntl (spec->kernel_fd, F_DUPFD_CLOEXEC, 0);
+  copy->initramfs_fd = fcntl (spec->initramfs_fd, F_DUPFD_CLOEXEC, 0);
+  copy->cgroup = spec->cgroup != NULL ? vmsan_cgroup_ref (spec->cgroup) : NULL;
+  return copy;
 }
 
 /* ---- Driver -------------------------------------------------------------------------------- */

@@ -50,6 +50,11 @@ typedef struct
   guint64 console_max_bytes;
 } VmsanVmmSpec;
 
+/* A copy with descriptors of its own, for a worker that outlives the call. */
+VmsanVmmSpec *vmsan_vmm_spec_copy (const VmsanVmmSpec *spec);
+void vmsan_vmm_spec_free (VmsanVmmSpec *spec);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VmsanVmmSpec, vmsan_vmm_spec_free)
+
 /**
  * VmsanVmmProbe: whether and how a driver works on this host.
  * @available: it can run machines

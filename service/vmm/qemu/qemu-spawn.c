@@ -11,10 +11,10 @@
 #include "vmm/qemu/kvm-probe.h"
 #include "vmm/qemu/qemu-arguments.h"
 #include "vmm/qemu/qemu-root.h"
+#include "vmm/monitor-files.h"
 #include "vmm/monitor-socket.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 /* Descriptors as the supervisor has them; QEMU inherits those from FD_CONSOLE on. */
 enum
@@ -36,8 +36,6 @@ enum
 /* QEMU's workers for disks are 64 at most; a few more threads have other duties. */
 #define THREADS_MAX 96
 #define FILES_MAX   1024
-/* The supervisor accepts no less. */
-#define CONSOLE_MIN_BYTES 4096
 
 /* What we open for it and close again: one for each number from FD_CONSOLE_READ on; -1 for what
  * this machine does not have. */
@@ -67,19 +65,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Opened, opened_clear)
 static gboolean
 open_files (Opened *self, const VmsanVmmSpec *spec, GError **error)
 {
-  const int flags = O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
   int pipe_fds[2];
 
-  OPENED (self, FD_LOG) =
-      openat (spec->runtime_dir_fd, VMSAN_VMM_CONSOLE_FILE, O_RDWR | flags, 0600);
-  if (OPENED (self, FD_LOG) < 0)
-    return vmsan_error_set_errno (error, errno, "Cannot make the console log in %s",
-                                  spec->runtime_dir);
-  OPENED (self, FD_STATUS) =
-      openat (spec->runtime_dir_fd, VMSAN_QEMU_STATUS_FILE, O_WRONLY | flags, 0600);
-  if (OPENED (self, FD_STATUS) < 0)
-    return vmsan_error_set_errno (error, errno, "Cannot make the status file in %s",
-                                  spec->runtime_dir);
+  if (!vmsan_monitor_files_open_logs (spec, VMSAN_QEMU_STATUS_FILE, &OPENED (self, FD_LOG),
+                                      &OPENED (self, FD_STATUS), error))
+    return FALSE;
   if (pipe2 (pipe_fds, O_CLOEXEC) != 0)
     return vmsan_error_set_errno (error, errno, "Cannot make a pipe for the console");
   OPENED (self, FD_CONSOLE_READ) = pipe_fds[0];
@@ -120,23 +110,6 @@ open_sockets (Opened *self, const VmsanVmmSpec *spec, GError **error)
   return TRUE;
 }
 
-/* QEMU opens these two by name, with the machine's uid; the bind does not change their mode. */
-static gboolean
-check_readable (int fd, const char *what, GError **error)
-{
-  struct stat st;
-
-  if (fstat (fd, &st) != 0)
-    return vmsan_error_set_errno (error, errno, "Cannot examine the machine's %s", what);
-  if ((st.st_mode & S_IROTH) != 0)
-    return TRUE;
-  g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_FAILED,
-               "The machine's %s cannot be read by its monitor: its mode is %03o, where 444 is "
-               "needed",
-               what, (guint) st.st_mode & 0777);
-  return FALSE;
-}
-
 /* The supervisor's arguments, then QEMU's. */
 static GStrv
 build_arguments (const VmsanQemuPrograms *programs, const VmsanVmmSpec *spec, GError **error)
@@ -161,7 +134,7 @@ build_arguments (const VmsanQemuPrograms *programs, const VmsanVmmSpec *spec, GE
   if (qemu == NULL)
     return NULL;
   numbers = g_strdup_printf ("/vmsan-supervisor %d %d %d %" G_GUINT64_FORMAT " --", FD_CONSOLE_READ,
-                             FD_LOG, FD_STATUS, MAX (spec->console_max_bytes, CONSOLE_MIN_BYTES));
+                             FD_LOG, FD_STATUS, vmsan_monitor_files_get_log_bytes (spec));
   supervisor = g_strsplit (numbers, " ", -1);
   g_strv_builder_addv (builder, (const char **) supervisor);
   g_strv_builder_add (builder, programs->qemu);
@@ -191,17 +164,6 @@ build_root (VmsanQemuRoot *root,
   return FALSE;
 }
 
-/* What is written to: the disk, which a guest that took over its QEMU must not make longer until
- * the host is full, and the console log. */
-static guint64
-largest_file (const VmsanVmmSpec *spec)
-{
-  struct stat st = { 0 };
-
-  fstat (spec->disk_fd, &st);
-  return MAX ((guint64) st.st_size, MAX (spec->console_max_bytes, CONSOLE_MIN_BYTES));
-}
-
 static VmsanProcess *
 start (const VmsanQemuPrograms *programs,
        const VmsanVmmSpec *spec,
@@ -212,7 +174,7 @@ start (const VmsanQemuPrograms *programs,
     { RLIMIT_CORE, 0 },
     { RLIMIT_NOFILE, FILES_MAX },
     { RLIMIT_NPROC, THREADS_MAX + spec->vcpus },
-    { RLIMIT_FSIZE, largest_file (spec) },
+    { RLIMIT_FSIZE, vmsan_monitor_files_get_largest (spec) },
   };
   vmsan_autofd int supervisor_fd = -1;
   g_auto (GStrv) argv = build_arguments (programs, spec, error);
@@ -257,8 +219,9 @@ vmsan_qemu_spawn (const VmsanQemuPrograms *programs, const VmsanVmmSpec *spec, G
   g_auto (Opened) opened;
 
   opened_init (&opened);
-  if (!check_readable (spec->kernel_fd, "kernel", error) ||
-      !check_readable (spec->initramfs_fd, "initramfs", error) ||
+  /* QEMU opens these two by name; it gets the others as descriptors. */
+  if (!vmsan_monitor_files_check_readable (spec->kernel_fd, "kernel", error) ||
+      !vmsan_monitor_files_check_readable (spec->initramfs_fd, "initramfs", error) ||
       !open_files (&opened, spec, error) || !open_sockets (&opened, spec, error))
     return NULL;
   return start (programs, spec, &opened, error);

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Promise: what the jailer can reach is what is listed here, and nothing of it outlives it. */
+
+#include "vmm/firecracker/firecracker-jail.h"
+
+#include "sys/error.h"
+#include "sys/fd.h"
+#include "vmm/monitor-files.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* In the confinement of the jailer. It names the jail after the program's file. */
+#define JAILER_PATH  "/bin/jailer"
+#define PROGRAM_NAME "firecracker"
+#define PROGRAM_PATH "/bin/" PROGRAM_NAME
+#define BASE_PATH    "/jail"
+
+enum
+{
+  FD_LOG = 3,
+  FD_STATUS,
+};
+
+/* The jailer copies the program into the jail; besides, there are device nodes and directories. */
+#define JAIL_SLACK_BYTES (4 << 20)
+
+/* One for each vCPU, two for the VMM and the API, and some for I/O engines. */
+#define THREADS_MAX 32
+#define FILES_MAX   2048 /* as the jailer has it by itself: a vsock connection takes one */
+
+static char *
+in_jail (const VmsanVmmSpec *spec, const char *path)
+{
+  return g_strconcat (BASE_PATH "/" PROGRAM_NAME "/", spec->id, "/root", path, NULL);
+}
+
+/* ---- Arguments ----------------------------------------------------------------------------- */
+
+GStrv
+vmsan_firecracker_jail_arguments (const VmsanVmmSpec *spec, gboolean filter)
+{
+  g_autofree char *uid = g_strdup_printf ("%u", spec->uid);
+  g_autofree char *log = g_strdup_printf ("%d", FD_LOG);
+  g_autofree char *status = g_strdup_printf ("%d", FD_STATUS);
+  g_autofree char *log_bytes =
+      g_strdup_printf ("%" G_GUINT64_FORMAT, vmsan_monitor_files_get_log_bytes (spec));
+  const char *const arguments[] = { "/vmsan-supervisor", "--jailer", uid, "-1", log, status,
+                                    log_bytes, "--",
+                                    /* the jailer's */
+                                    JAILER_PATH, "--id", spec->id, "--exec-file", PROGRAM_PATH,
+                                    "--uid", uid, "--gid", uid, "--chroot-base-dir", BASE_PATH,
+                                    "--new-pid-ns", "--",
+                                    /* Firecracker's */
+                                    "--api-sock", "/run/" VMSAN_FIRECRACKER_API_SOCKET, NULL };
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+
+  g_strv_builder_addv (builder, (const char **) arguments);
+  if (filter)
+    g_strv_builder_add_many (builder, "--seccomp-filter", VMSAN_FIRECRACKER_FILTER_PATH, NULL);
+  return g_strv_builder_end (builder);
+}
+
+/* ---- Files --------------------------------------------------------------------------------- */
+
+/* Everything that is opened for the spawn, and closed after it. */
+typedef struct
+{
+  int log_fd;
+  int status_fd;
+  int run_fd;
+  int supervisor_fd;
+} Opened;
+
+static void
+opened_clear (Opened *self)
+{
+  vmsan_fd_close (&self->log_fd);
+  vmsan_fd_close (&self->status_fd);
+  vmsan_fd_close (&self->run_fd);
+  vmsan_fd_close (&self->supervisor_fd);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Opened, opened_clear)
+
+/* A socket of an earlier start would be in the way of the new one. */
+static gboolean
+open_run (const VmsanVmmSpec *spec, int *run_fd, GError **error)
+{
+  if (mkdirat (spec->runtime_dir_fd, VMSAN_FIRECRACKER_RUN, 0700) < 0 && errno != EEXIST)
+    return vmsan_error_set_errno (error, errno, "Making the directory of sockets in %s failed",
+                                  spec->runtime_dir);
+  *run_fd = openat (spec->runtime_dir_fd, VMSAN_FIRECRACKER_RUN,
+                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (*run_fd < 0 || fchown (*run_fd, spec->uid, spec->uid) < 0)
+    return vmsan_error_set_errno (error, errno, "Giving the directory of sockets in %s away failed",
+                                  spec->runtime_dir);
+  if ((unlinkat (*run_fd, VMSAN_FIRECRACKER_API_SOCKET, 0) < 0 && errno != ENOENT) ||
+      (unlinkat (*run_fd, VMSAN_FIRECRACKER_VSOCK_SOCKET, 0) < 0 && errno != ENOENT))
+    return vmsan_error_set_errno (error, errno, "Removing an old socket in %s failed",
+                                  spec->runtime_dir);
+  return TRUE;
+}
+
+/* Firecracker opens all of these by name, as the machine's user. The disk is the machine's alone,
+ * so it may become that user's; what others have, too, must be readable as it is. */
+static gboolean
+check_files (const VmsanVmmSpec *spec, GError **error)
+{
+  struct stat st;
+
+  if (!spec->kernel_is_elf)
+    {
+      g_set_error_literal (error, VMSAN_ERROR, VMSAN_ERROR_NOT_SUPPORTED,
+                           "Firecracker boots an uncompressed kernel only: add the kernel's ELF "
+                           "file (vmlinux) with AddKernel, and use that");
+      return FALSE;
+    }
+  if (!vmsan_monitor_files_check_readable (spec->kernel_fd, "kernel", error) ||
+      !vmsan_monitor_files_check_readable (spec->initramfs_fd, "initramfs", error) ||
+      !vmsan_monitor_files_check_readable (spec->image_fd, "image", error))
+    return FALSE;
+  if (fstat (spec->disk_fd, &st) < 0)
+    return vmsan_error_set_errno (error, errno, "Cannot examine the machine's disk");
+  if (!S_ISREG (st.st_mode) || st.st_nlink != 1)
+    {
+      g_set_error_literal (error, VMSAN_ERROR, VMSAN_ERROR_FAILED,
+                           "The machine's disk is no file of its own, so it is not given away");
+      return FALSE;
+    }
+  if (fchown (spec->disk_fd, spec->uid, spec->uid) < 0)
+    return vmsan_error_set_errno (error, errno, "Cannot give the machine's disk to its user");
+  return TRUE;
+}
+
+static gboolean
+open_all (const VmsanFirecrackerPrograms *programs,
+          const VmsanVmmSpec *spec,
+          Opened *opened,
+          GError **error)
+{
+  if (!vmsan_monitor_files_open_logs (spec, VMSAN_FIRECRACKER_STATUS_FILE, &opened->log_fd,
+                                      &opened->status_fd, error) ||
+      !open_run (spec, &opened->run_fd, error))
+    return FALSE;
+  opened->supervisor_fd = open (programs->supervisor, O_RDONLY | O_CLOEXEC);
+  return opened->supervisor_fd >= 0 ||
+         vmsan_error_set_errno (error, errno, "Cannot open %s", programs->supervisor);
+}
+
+static gboolean
+get_program_size (const char *path, guint64 *size, GError **error)
+{
+  struct stat st;
+
+  if (stat (path, &st) < 0)
+    {
+      vmsan_error_set_errno (error, errno, "Cannot use %s", path);
+      return FALSE;
+    }
+  *size = st.st_size;
+  return TRUE;
+}
+
+/* ---- Starting ------------------------------------------------------------------------------ */
+
+static VmsanProcess *
+start (const VmsanFirecrackerPrograms *programs,
+       const VmsanVmmSpec *spec,
+       const Opened *opened,
+       GError **error)
+{
+  g_auto (GStrv) argv = vmsan_firecracker_jail_arguments (spec, FALSE);
+  g_autofree char *kernel = in_jail (spec, VMSAN_FIRECRACKER_KERNEL_PATH);
+  g_autofree char *initramfs = in_jail (spec, VMSAN_FIRECRACKER_INITRAMFS_PATH);
+  g_autofree char *image = in_jail (spec, VMSAN_FIRECRACKER_IMAGE_PATH);
+  g_autofree char *disk = in_jail (spec, VMSAN_FIRECRACKER_DISK_PATH);
+  g_autofree char *run = in_jail (spec, "/run");
+  guint64 program_bytes;
+  const VmsanSpawnFd fds[] = { { opened->log_fd, FD_LOG }, { opened->status_fd, FD_STATUS } };
+
+  if (!get_program_size (programs->firecracker, &program_bytes, error))
+    return NULL;
+
+  const VmsanBind binds[] = {
+    { .source = programs->jailer, .source_fd = -1, .target = JAILER_PATH },
+    { .source = programs->firecracker, .source_fd = -1, .target = PROGRAM_PATH },
+    { .tmpfs_bytes = program_bytes + JAIL_SLACK_BYTES, .target = BASE_PATH },
+    { .source_fd = spec->kernel_fd, .target = kernel },
+    { .source_fd = spec->initramfs_fd, .target = initramfs },
+    { .source_fd = spec->image_fd, .target = image },
+    { .source_fd = spec->disk_fd, .target = disk, .writable = TRUE },
+    { .source_fd = opened->run_fd, .target = run, .writable = TRUE },
+  };
+  const VmsanRlimit rlimits[] = {
+    { RLIMIT_CORE, 0 },
+    { RLIMIT_NOFILE, FILES_MAX },
+    { RLIMIT_NPROC, THREADS_MAX + spec->vcpus },
+    { RLIMIT_FSIZE, MAX (program_bytes, vmsan_monitor_files_get_largest (spec)) },
+  };
+  VmsanSpawnSpec child = {
+    .argv = (const char *const *) argv,
+    .exec_fd = opened->supervisor_fd,
+    .flags = VMSAN_SPAWN_JAILER | VMSAN_SPAWN_NEW_MOUNT_NS | VMSAN_SPAWN_NEW_PID_NS |
+             VMSAN_SPAWN_MOUNT_PROC,
+    .kept_capabilities = VMSAN_SPAWN_JAILER_CAPABILITIES,
+    .cgroup = spec->cgroup,
+    .root_binds = binds,
+    .n_root_binds = G_N_ELEMENTS (binds),
+    .fds = fds,
+    .n_fds = G_N_ELEMENTS (fds),
+    .rlimits = rlimits,
+    .n_rlimits = G_N_ELEMENTS (rlimits),
+    .new_session = TRUE,
+  };
+
+  if (spec->namespace_fd > 0)
+    child.netns_fd = spec->namespace_fd;
+  else
+    child.flags |= VMSAN_SPAWN_NEW_NET_NS;
+  return vmsan_process_spawn (&child, error);
+}
+
+VmsanProcess *
+vmsan_firecracker_jail_spawn (const VmsanFirecrackerPrograms *programs,
+                              const VmsanVmmSpec *spec,
+                              GError **error)
+{
+  g_auto (Opened) opened = { -1, -1, -1, -1 };
+
+  if (!check_files (spec, error) || !open_all (programs, spec, &opened, error))
+    return NULL;
+  return start (programs, spec, &opened, error);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Firecracker in its jailer, and the jailer in a confinement of ours.
+ *
+ * The jailer makes its jail in a tmpfs, in mount, PID, IPC and UTS namespaces that are made for it:
+ * nobody else sees the jail, a fresh one is made for each start, and it ends with the machine, so
+ * that nothing of it can be left on the host, however the machine or the service ends. Kernel,
+ * disks and initramfs are bound into it, whatever they weigh; the owner of none is changed but of
+ * the private disk. Network namespace, control groups and resource limits are joined and set before
+ * the jailer starts, with the same code as for other monitors, and limits are read back; so the
+ * jailer is not asked for them.
+ *
+ * Only /run of the jail is a directory of the host, where sockets are. It belongs to the machine's
+ * user, who may put anything there: see firecracker-socket.h. */
+
+#pragma once
+
+#include "vmm/vmm.h"
+
+/* Inside the jail. */
+#define VMSAN_FIRECRACKER_KERNEL_PATH    "/kernel"
+#define VMSAN_FIRECRACKER_INITRAMFS_PATH "/initramfs"
+#define VMSAN_FIRECRACKER_IMAGE_PATH     "/image"
+#define VMSAN_FIRECRACKER_DISK_PATH      "/disk"
+#define VMSAN_FIRECRACKER_FILTER_PATH    "/seccomp-filter"
+
+/* In /run of the jail, which is RUN in the runtime directory. */
+#define VMSAN_FIRECRACKER_RUN          "jail"
+#define VMSAN_FIRECRACKER_API_SOCKET   "api.sock"
+#define VMSAN_FIRECRACKER_VSOCK_SOCKET "vsock.sock"
+
+/* In the runtime directory. */
+#define VMSAN_FIRECRACKER_STATUS_FILE "firecracker.status"
+
+/**
+ * VmsanFirecrackerPrograms: paths on the host; borrowed
+ */
+typedef struct
+{
+  const char *firecracker;
+  const char *jailer;
+  const char *supervisor;
+} VmsanFirecrackerPrograms;
+
+/* The supervisor's arguments, the jailer's, and Firecracker's; pure. @filter: whether there is a
+ * file at VMSAN_FIRECRACKER_FILTER_PATH. (transfer full) */
+GStrv vmsan_firecracker_jail_arguments (const VmsanVmmSpec *spec, gboolean filter);
+
+/* Makes the jail and starts Firecracker in it, which then waits for requests; its socket is there
+ * some milliseconds later. Blocks: worker thread. UNAVAILABLE when a program is missing. On failure
+ * no process is left. (transfer full) */
+VmsanProcess *vmsan_firecracker_jail_spawn (const VmsanFirecrackerPrograms *programs,
+                                            const VmsanVmmSpec *spec,
+                                            GError **error);
