@@ -31,6 +31,10 @@ typedef struct
   NetworkOptions network;
   int cpus;
   gboolean no_start;
+  gboolean disable_seccomp;
+  gboolean disable_pid_ns;
+  gboolean disable_cgroup;
+  gboolean disable_netns;
 } Options;
 
 static void
@@ -126,12 +130,25 @@ make_request (const Options *options, GError **error)
     { "hostname", options->hostname }, { "init", options->init },
     { "project", options->project },
   };
+  const struct
+  {
+    const char *key;
+    gboolean set;
+  } flags[] = {
+    { "disable-seccomp", options->disable_seccomp },
+    { "disable-pid-ns", options->disable_pid_ns },
+    { "disable-cgroup", options->disable_cgroup },
+    { "disable-netns", options->disable_netns },
+  };
   GVariantDict dict;
 
   g_variant_dict_init (&dict, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS (strings); i++)
     if (strings[i].value != NULL)
       g_variant_dict_insert (&dict, strings[i].key, "s", strings[i].value);
+  for (gsize i = 0; i < G_N_ELEMENTS (flags); i++)
+    if (flags[i].set)
+      g_variant_dict_insert (&dict, flags[i].key, "b", TRUE);
   if (options->no_start)
     g_variant_dict_insert (&dict, "start", "b", FALSE);
   if (!parse_numbers (options, &dict, error) ||
@@ -244,6 +261,14 @@ run (App *app, int argc, char **argv)
     { "no-icmp", 0, 0, G_OPTION_ARG_NONE, &options.network.no_icmp, N_ ("Drop pings"), NULL },
     { "no-network", 0, 0, G_OPTION_ARG_NONE, &options.network.none, N_ ("Loopback only"), NULL },
     { "no-start", 0, 0, G_OPTION_ARG_NONE, &options.no_start, N_ ("Do not boot it yet"), NULL },
+    { "disable-seccomp", 0, 0, G_OPTION_ARG_NONE, &options.disable_seccomp,
+      N_ ("Leave the monitor's filter of system calls out"), NULL },
+    { "disable-pid-ns", 0, 0, G_OPTION_ARG_NONE, &options.disable_pid_ns,
+      N_ ("Leave the monitor's PID namespace out"), NULL },
+    { "disable-cgroup", 0, 0, G_OPTION_ARG_NONE, &options.disable_cgroup,
+      N_ ("Leave the limits of memory, CPU and processes out"), NULL },
+    { "disable-netns", 0, 0, G_OPTION_ARG_NONE, &options.disable_netns,
+      N_ ("Leave the monitor's network namespace out"), NULL },
     { NULL },
   };
   g_autoptr (GError) error = NULL;

@@ -45,7 +45,7 @@ _vmsan_client()
 
   if [[ $cur = -* ]]; then
     case $command/$sub in
-      create/) common+=' --image --name --kernel --cpus --memory --disk --timeout --driver --hostname --init --label --project --network-policy --allowed-domain --allowed-cidr --denied-cidr --publish-port --bandwidth --no-icmp --no-network --no-start' ;;
+      create/) common+=' --image --name --kernel --cpus --memory --disk --timeout --driver --hostname --init --label --project --network-policy --allowed-domain --allowed-cidr --denied-cidr --publish-port --bandwidth --no-icmp --no-network --no-start --disable-seccomp --disable-pid-ns --disable-cgroup --disable-netns' ;;
       list/) common+=' --mine --owner --state' ;;
       show/) common+=' --console' ;;
       stop/) common+=' --force --deadline' ;;

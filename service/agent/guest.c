@@ -41,6 +41,7 @@ typedef struct
   Agent agent;
   char **argv;
   char format[32]; /* of the image */
+  AgentSerials serials;
   AgentSource uevents;
   AgentTimer disks_timer;
   AgentTimer net_timer;
@@ -162,7 +163,7 @@ enter_root (Guest *guest, AgentError *error)
 
   if (guest->has_root)
     return STEP_DONE;
-  if (!agent_rootfs_find_disks (&disks))
+  if (!agent_rootfs_find_disks (&guest->serials, &disks))
     return STEP_WAITS;
   agent_loop_stop_timer (&guest->disks_timer);
   guest->has_root = agent_rootfs_enter (&disks, guest->format, error);
@@ -238,10 +239,10 @@ on_disks_late (AgentTimer *timer)
   AgentDisks disks;
   AgentError error;
 
-  agent_rootfs_find_disks (&disks);
-  agent_error_set (&error, "%s did not appear within %d seconds",
-                   disks.image[0] == '\0' ? "the disk of the image (serial “base”)"
-                                          : "the private disk (serial “upper”)",
+  agent_rootfs_find_disks (&guest->serials, &disks);
+  agent_error_set (&error, "%s (serial “%s”) did not appear within %d seconds",
+                   disks.image[0] == '\0' ? "the disk of the image" : "the private disk",
+                   disks.image[0] == '\0' ? guest->serials.image : guest->serials.disk,
                    DISKS_MS / 1000);
   agent_fail (&guest->agent, &error);
 }
@@ -259,20 +260,33 @@ on_net_late (AgentTimer *timer)
   agent_fail (&guest->agent, &error);
 }
 
+/* What the monitor's driver has put on the kernel's command line. */
 static void
 read_kernel_parameters (Guest *guest)
 {
-  static const char name[] = "vmsan.format=";
+  const struct
+  {
+    const char *name;
+    char *value;
+    size_t size;
+  } parameters[] = {
+    { "vmsan.format=", guest->format, sizeof guest->format },
+    { "vmsan.image=", guest->serials.image, sizeof guest->serials.image },
+    { "vmsan.disk=", guest->serials.disk, sizeof guest->serials.disk },
+  };
   char line[4096] = "", *rest = line, *word;
   const int fd = open ("/proc/cmdline", O_RDONLY | O_CLOEXEC);
 
+  guest->serials = (AgentSerials){ "base", "upper" };
   if (fd >= 0 && read (fd, line, sizeof line - 1) < 0)
     agent_log ("cannot read the kernel command line: errno %d", errno);
   if (fd >= 0)
     close (fd);
   while ((word = strsep (&rest, " \n")) != NULL)
-    if (strncmp (word, name, strlen (name)) == 0)
-      snprintf (guest->format, sizeof guest->format, "%s", word + strlen (name));
+    for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
+      if (strncmp (word, parameters[i].name, strlen (parameters[i].name)) == 0)
+        snprintf (parameters[i].value, parameters[i].size, "%s",
+                  word + strlen (parameters[i].name));
 }
 
 /* The agent is the last to be killed for memory. What it starts gets the usual again. */

@@ -118,7 +118,7 @@ read_serial (int block_fd, const char *name, char *serial, size_t size)
 }
 
 bool
-agent_rootfs_find_disks (AgentDisks *disks)
+agent_rootfs_find_disks (const AgentSerials *serials, AgentDisks *disks)
 {
   DIR *directory = opendir ("/sys/block");
   struct dirent *entry;
@@ -132,9 +132,9 @@ agent_rootfs_find_disks (AgentDisks *disks)
       if (strncmp (entry->d_name, "vd", 2) != 0 ||
           !read_serial (dirfd (directory), entry->d_name, serial, sizeof serial))
         continue;
-      if (strcmp (serial, "base") == 0)
+      if (strcmp (serial, serials->image) == 0)
         snprintf (disks->image, sizeof disks->image, "/dev/%.50s", entry->d_name);
-      else if (strcmp (serial, "upper") == 0)
+      else if (strcmp (serial, serials->disk) == 0)
         snprintf (disks->disk, sizeof disks->disk, "/dev/%.50s", entry->d_name);
     }
   closedir (directory);

@@ -9,17 +9,25 @@
 
 #include "agent/error.h"
 
+/* By which the two disks are known: what virtio-blk tells of each (at most 20 bytes). */
 typedef struct
 {
-  char image[64]; /* device of the disk with serial "base" */
-  char disk[64];  /* the same, "upper" */
+  char image[24];
+  char disk[24];
+} AgentSerials;
+
+/* Their device nodes; empty: not there. */
+typedef struct
+{
+  char image[64];
+  char disk[64];
 } AgentDisks;
 
 /* /proc, /sys, /dev and the console of the initramfs. */
 bool agent_rootfs_mount_basics (AgentError *error);
 
 /* Looks for the two disks; false while one is missing. */
-bool agent_rootfs_find_disks (AgentDisks *disks);
+bool agent_rootfs_find_disks (const AgentSerials *serials, AgentDisks *disks);
 
 /* Mounts the disks and their overlay, and makes it the root of this process. @format is the
  * image's file system. Then the initramfs is emptied. */

@@ -128,6 +128,8 @@ still_there (VmsanBusCall *call, GError **error)
   return FALSE;
 }
 
+static void check_action (VmsanBusCall *call, const char *action);
+
 static void
 on_authorized (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -137,6 +139,8 @@ on_authorized (GObject *source, GAsyncResult *result, gpointer user_data)
   if (!vmsan_bus_authority_check_finish (VMSAN_BUS_AUTHORITY (source), result, &error) ||
       g_cancellable_set_error_if_cancelled (call->gone, &error) || !still_there (call, &error))
     vmsan_bus_call_fail (call, error);
+  else if (call->also != NULL)
+    check_action (call, g_steal_pointer (&call->also));
   else
     call->method->perform (call);
 }
@@ -159,11 +163,21 @@ make_details (VmsanBusCall *call)
 }
 
 static void
-authorize (VmsanBusCall *call)
+check_action (VmsanBusCall *call, const char *action)
 {
   GDBusMessage *message = g_dbus_method_invocation_get_message (call->invocation);
   gboolean interactive =
       g_dbus_message_get_flags (message) & G_DBUS_MESSAGE_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION;
+
+  vmsan_bus_authority_check_async (call->bus->authority,
+                                   g_dbus_method_invocation_get_sender (call->invocation),
+                                   call->uid, action, make_details (call), interactive, call->gone,
+                                   on_authorized, call);
+}
+
+static void
+authorize (VmsanBusCall *call)
+{
   const char *action = call->method->action;
 
   if (call->method->access == VMSAN_ACCESS_PUBLIC)
@@ -175,10 +189,7 @@ authorize (VmsanBusCall *call)
        vmsan_vm_get_record (call->vm)->owner != call->uid) ||
       (call->method->access == VMSAN_ACCESS_EFFECT && call->changes))
     action = call->method->other_action;
-  vmsan_bus_authority_check_async (call->bus->authority,
-                                   g_dbus_method_invocation_get_sender (call->invocation),
-                                   call->uid, action, make_details (call), interactive, call->gone,
-                                   on_authorized, call);
+  check_action (call, action);
 }
 
 static gboolean

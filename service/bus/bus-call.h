@@ -46,6 +46,7 @@ struct _VmsanBusCall
   VmsanVm *vm;        /* of org.vmsan.VM; checked again after polkit's answer */
   char *project;      /* for polkit's details */
   gboolean changes;   /* of VMSAN_ACCESS_EFFECT: parse found that it changes something */
+  const char *also;   /* nullable; a second action that parse wants asked for */
   gpointer request;   /* what parse made */
   GDestroyNotify request_free;
 };

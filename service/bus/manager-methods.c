@@ -24,6 +24,8 @@ vmsan_bus_parse_create_vm (VmsanBusCall *call, GVariant *parameters, GError **er
     return FALSE;
   vmsan_bus_call_set_request (call, request, (GDestroyNotify) vmsan_vm_request_free);
   call->project = g_strdup (request->project);
+  if (request->weakened != 0)
+    call->also = "org.vmsan.weaken-isolation";
   return TRUE;
 }
 

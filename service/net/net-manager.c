@@ -504,10 +504,10 @@ vmsan_net_manager_open (
 {
   g_autofree char *name = vmsan_net_machine_name_namespace (id);
 
-  *tap_fd = -1;
   *namespace_fd = vmsan_net_namespace_open (&self->setup, name, error);
-  if (*namespace_fd >= 0)
-    *tap_fd = vmsan_net_namespace_open_tap (*namespace_fd, error);
+  if (*namespace_fd < 0 || tap_fd == NULL)
+    return *namespace_fd >= 0;
+  *tap_fd = vmsan_net_namespace_open_tap (*namespace_fd, error);
   return *tap_fd >= 0;
 }
 

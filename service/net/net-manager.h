@@ -88,7 +88,7 @@ void vmsan_net_manager_set_up_async (VmsanNetManager *self,
 gboolean
 vmsan_net_manager_set_up_finish (VmsanNetManager *self, GAsyncResult *result, GError **error);
 
-/* Opens what a monitor gets: its namespace, and tap0 in it. */
+/* Opens what a monitor gets: its namespace, and tap0 in it (@tap_fd nullable). */
 gboolean vmsan_net_manager_open (
     VmsanNetManager *self, const char *id, int *namespace_fd, int *tap_fd, GError **error);
 

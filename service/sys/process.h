@@ -26,7 +26,7 @@
  *   nothing else; only with NEW_PID_NS and root_binds
  * @VMSAN_SPAWN_JAILER: it starts as root, with @kept_capabilities of root's and no others, for a
  *   program that makes a confinement and drops all of it before it runs what is not trusted; only
- *   in mount, PID and network namespaces that are not ours, and with root_binds
+ *   in mount and PID namespaces of its own, and with root_binds
  *
  * IPC and UTS namespaces are always new. The first process of a PID namespace gets only signals
  * that it has a handler for, and SIGKILL.

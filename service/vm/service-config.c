@@ -63,6 +63,10 @@ static const Key keys[] = {
   { "Network", "Prepared", KEY_UINT, MEMBER (prepared_networks), NULL, 0, 64, 4 },
   { "Network", "Resolver", KEY_OPTIONAL, MEMBER (resolver), "", 0, 0, 0 },
   { "Network", "Dnsmasq", KEY_OPTIONAL, MEMBER (dnsmasq_binary), "", 0, 0, 0 },
+  { "Firecracker", "Directories", KEY_TEXT, MEMBER (firecracker_directories),
+    "/usr/local/lib/vmsan/firecracker/current:/usr/lib/vmsan/firecracker:/usr/local/bin:/usr/bin",
+    0, 0, 0 },
+  { "Firecracker", "KVMDevice", KEY_OPTIONAL, MEMBER (kvm_device), "/dev/kvm", 0, 0, 0 },
   { "QEMU", "Binary", KEY_TEXT, MEMBER (qemu_binary), "qemu-system-x86_64", 0, 0, 0 },
   { "QEMU", "ConsoleMaxKiB", KEY_UINT, MEMBER (console_max_kib), NULL, 16, 1048576, 1024 },
 };

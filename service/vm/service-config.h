@@ -41,6 +41,8 @@ typedef struct
   char *resolver;       /* ADDRESS or ADDRESS#PORT; "" for the host's own */
   char *dnsmasq_binary; /* "" to look for it */
 
+  char *firecracker_directories; /* separated by ":" */
+  char *kvm_device;              /* "" to take KVM for granted */
   char *qemu_binary;
   guint console_max_kib;
 } VmsanConfig;

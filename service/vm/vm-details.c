@@ -82,6 +82,7 @@ vmsan_vm_get_details (VmsanVm *self)
   g_variant_dict_insert (&details, "timeout-ms", "t", record->timeout_ms);
   if ((console = vmsan_vm_read_console (self, CONSOLE_BYTES)) != NULL)
     g_variant_dict_insert (&details, "console", "s", console);
+  vmsan_weakened_describe (record->weakened, &details);
   if (record->has_operation)
     g_variant_dict_insert (&details, "operation", "s", vmsan_verb_to_string (record->operation));
   if (record->pid > 0)

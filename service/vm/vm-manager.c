@@ -443,6 +443,7 @@ make_record (VmsanVmManager *self, const VmsanVmRequest *request, GError **error
   record->id = vmsan_vm_table_new_id (self->context.table);
   vmsan_vm_record_set_text (&record->name, request->name != NULL ? request->name : record->id);
   vmsan_vm_record_set_text (&record->driver, driver);
+  record->weakened = request->weakened;
   vmsan_vm_record_set_text (&record->image_id, image->id);
   vmsan_vm_record_set_text (&record->kernel_id, kernel->id);
   vmsan_vm_record_set_text (&record->init, request->init);

@@ -58,6 +58,7 @@ static const Member members[] = {
   { "start-time", MEMBER_UINT64, AT (start_time), 0, G_MAXINT64 },
   { "boot-ms", MEMBER_UINT, AT (boot_ms), 0, G_MAXUINT32 },
   { "slot", MEMBER_UINT, AT (slot), 0, VMSAN_VM_NO_SLOT, 2 },
+  { "weakened", MEMBER_UINT, AT (weakened), 0, VMSAN_WEAKENED_ALL, 3 },
 };
 
 VmsanVmRecord *

@@ -12,11 +12,12 @@
 #include "net/net-policy.h"
 #include "net/net-slots.h"
 #include "vm/vm-state.h"
+#include "vmm/isolation.h"
 
 #include <gio/gio.h>
 #include <sys/types.h>
 
-#define VMSAN_VM_RECORD_VERSION   2
+#define VMSAN_VM_RECORD_VERSION   3
 #define VMSAN_VM_RECORD_MAX_BYTES (256 * 1024)
 #define VMSAN_VM_TOKEN_SIZE       32
 #define VMSAN_VM_MAX_STEPS        16
@@ -39,8 +40,9 @@ typedef struct
   char *project;    /* "" for none */
   GVariant *labels; /* a{ss} */
   gint64 created_us;
-  uid_t uid;  /* of its monitor */
-  guint slot; /* of its network; VMSAN_VM_NO_SLOT without one */
+  uid_t uid;      /* of its monitor */
+  guint slot;     /* of its network; VMSAN_VM_NO_SLOT without one */
+  guint weakened; /* of VmsanWeakened */
 
   /* Changing. */
   VmsanNetPolicy *network;

@@ -13,10 +13,12 @@
 #define MAX_TIMEOUT_MS (G_GUINT64_CONSTANT (1000) * 60 * 60 * 24 * 365 * 10)
 
 static const VmsanOption create_options[] = {
-  { "name", "s" },       { "image", "s" },      { "kernel", "s" },     { "vcpus", "u" },
-  { "memory-mib", "u" }, { "disk-mib", "u" },   { "driver", "s" },     { "hostname", "s" },
-  { "init", "s" },       { "timeout-ms", "t" }, { "labels", "a{ss}" }, { "project", "s" },
-  { "start", "b" },      { NULL, NULL },
+  { "name", "s" },           { "image", "s" },           { "kernel", "s" },
+  { "vcpus", "u" },          { "memory-mib", "u" },      { "disk-mib", "u" },
+  { "driver", "s" },         { "hostname", "s" },        { "init", "s" },
+  { "timeout-ms", "t" },     { "labels", "a{ss}" },      { "project", "s" },
+  { "start", "b" },          { "disable-seccomp", "b" }, { "disable-pid-ns", "b" },
+  { "disable-cgroup", "b" }, { "disable-netns", "b" },   { NULL, NULL },
 };
 
 void
@@ -63,6 +65,18 @@ vmsan_timeout_check (guint64 timeout_ms, GError **error)
   return FALSE;
 }
 
+/* The policy is enforced in the namespace that would not be there. */
+static gboolean
+check_weakened (const VmsanVmRequest *self, GError **error)
+{
+  if (!(self->weakened & VMSAN_WEAKENED_NETNS) || !self->network->has_network)
+    return TRUE;
+  g_set_error_literal (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT,
+                       "Option “disable-netns” is for machines without a network: give “network” "
+                       "“none”, too");
+  return FALSE;
+}
+
 static gboolean
 check (VmsanVmRequest *self, GError **error)
 {
@@ -74,7 +88,7 @@ check (VmsanVmRequest *self, GError **error)
          (self->hostname == NULL || vmsan_hostname_check (self->hostname, error)) &&
          vmsan_init_check (self->init, error) &&
          (self->project[0] == '\0' || vmsan_name_check (self->project, "Project", error)) &&
-         vmsan_labels_check (self->labels, error) &&
+         vmsan_labels_check (self->labels, error) && check_weakened (self, error) &&
          check_range ("vcpus", self->vcpus, 1, 32, error) &&
          check_range ("memory-mib", self->memory_mib, 64, 1048576, error) &&
          check_range ("disk-mib", self->disk_mib, 32, 4194304, error);
@@ -111,6 +125,7 @@ vmsan_vm_request_parse (GVariant *options,
   self->memory_mib = vmsan_options_get_uint (options, "memory-mib", config->default_memory_mib);
   self->disk_mib = vmsan_options_get_uint (options, "disk-mib", config->default_disk_mib);
   self->timeout_ms = vmsan_options_get_uint64 (options, "timeout-ms", 0);
+  self->weakened = vmsan_weakened_parse (options);
   self->start = vmsan_options_get_boolean (options, "start", TRUE);
   return check (self, error) ? g_steal_pointer (&self) : NULL;
 }

@@ -6,6 +6,7 @@
 
 #include "net/net-policy.h"
 #include "vm/service-config.h"
+#include "vmm/isolation.h"
 
 #include <gio/gio.h>
 #include <sys/types.h>
@@ -27,6 +28,7 @@ typedef struct
   guint64 timeout_ms;
   gboolean start;
   VmsanNetPolicy *network;
+  VmsanWeakened weakened;
 } VmsanVmRequest;
 
 /* INVALID_ARGUMENT or UNKNOWN_OPTION, naming option, value and rule. */

@@ -184,10 +184,15 @@ apply_cgroup (VmsanVm *vm, GTask *task)
                                vm->record->id, vm->record->driver);
       return;
     }
-  limits.memory_max_bytes =
-      ((guint64) vm->record->memory_mib + vmsan_vmm_get_memory_overhead_mib (vmm)) << 20;
-  /* One CPU's worth beside the vCPUs, or the monitor's own threads would starve them. */
-  limits.cpu_percent = 100 * (vm->record->vcpus + 1);
+  if (vm->record->weakened & VMSAN_WEAKENED_CGROUP)
+    limits.pids_max = 0;
+  else
+    {
+      limits.memory_max_bytes =
+          ((guint64) vm->record->memory_mib + vmsan_vmm_get_memory_overhead_mib (vmm)) << 20;
+      /* One CPU's worth beside the vCPUs, or the monitor's own threads would starve them. */
+      limits.cpu_percent = 100 * (vm->record->vcpus + 1);
+    }
   cgroup =
       vmsan_cgroup_create (vm->context->config->cgroup_parent, vm->record->id, &limits, &error);
   return_result (task, error);
@@ -295,6 +300,7 @@ typedef struct
   VmsanManagedRoot *runtime_root;
   VmsanCgroup *cgroup;
   VmsanNetManager *networks; /* NULL for a machine without a network */
+  gboolean opens_tap;        /* the driver does it */
 } Launch;
 
 static void
@@ -348,12 +354,14 @@ launch_new (VmsanVm *vm, GError **error)
   self->runtime_root = vmsan_managed_root_ref (context->runtime_root);
   if (record->network->has_network)
     self->networks = g_object_ref (context->networks);
+  self->opens_tap = vmsan_vmm_opens_tap (vmsan_vm_find_vmm (context, record->driver));
   self->spec.mac = record->network->has_network ? VMSAN_NET_GUEST_MAC : NULL;
   self->spec.id = self->id;
   self->spec.runtime_dir = self->runtime_dir;
   self->spec.vcpus = record->vcpus;
   self->spec.memory_mib = record->memory_mib;
   self->spec.uid = record->uid;
+  self->spec.weakened = record->weakened;
   self->spec.console_max_bytes = (guint64) context->config->console_max_kib << 10;
 
   self->image = vmsan_content_store_find (context->images, record->image_id, error);
@@ -393,7 +401,8 @@ open_files_in_thread (GTask *task, gpointer source, gpointer data, GCancellable 
     spec->initramfs_fd = vmsan_content_store_open_initramfs (self->kernels, self->kernel_id,
                                                              self->agent_path, &error);
   if (error == NULL && self->networks != NULL)
-    vmsan_net_manager_open (self->networks, self->id, &spec->namespace_fd, &spec->tap_fd, &error);
+    vmsan_net_manager_open (self->networks, self->id, &spec->namespace_fd,
+                            self->opens_tap ? NULL : &spec->tap_fd, &error);
   return_result (task, error);
 }
 

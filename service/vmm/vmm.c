@@ -31,6 +31,18 @@ vmsan_vmm_probe_free (VmsanVmmProbe *probe)
   g_free (probe);
 }
 
+VmsanVmmProbe *
+vmsan_vmm_probe_copy (const VmsanVmmProbe *probe)
+{
+  VmsanVmmProbe *copy = g_new0 (VmsanVmmProbe, 1);
+
+  copy->available = probe->available;
+  copy->acceleration = probe->acceleration;
+  copy->version = g_strdup (probe->version);
+  copy->reason = g_strdup (probe->reason);
+  return copy;
+}
+
 /* ---- What is to be run --------------------------------------------------------------------- */
 
 /* 0 is none, here. */
@@ -117,6 +129,13 @@ vmsan_vmm_get_memory_overhead_mib (VmsanVmm *self)
 {
   g_return_val_if_fail (VMSAN_IS_VMM (self), 0);
   return VMSAN_VMM_GET_CLASS (self)->memory_overhead_mib;
+}
+
+gboolean
+vmsan_vmm_opens_tap (VmsanVmm *self)
+{
+  g_return_val_if_fail (VMSAN_IS_VMM (self), FALSE);
+  return VMSAN_VMM_GET_CLASS (self)->opens_tap;
 }
 
 void

@@ -10,6 +10,7 @@
 
 #include "sys/cgroup.h"
 #include "sys/process.h"
+#include "vmm/isolation.h"
 
 #include <gio/gio.h>
 
@@ -24,10 +25,12 @@
  * @kernel_fd, @initramfs_fd: open read-only
  * @kernel_is_elf: vmlinux rather than bzImage
  * @image_format: "ext4", "squashfs" or "erofs", told to the agent on the kernel command line
- * @namespace_fd, @tap_fd, @mac: a machine with a network: its namespace, a tap in it, and the
- * address of the guest's device; 0, 0 and NULL without one, and the monitor gets an empty namespace
+ * @namespace_fd, @tap_fd, @mac: a machine with a network: its namespace, a tap in it (0 for a
+ * driver that opens it by itself), and the address of the guest's device; 0, 0 and NULL without
+ * one, and the monitor gets an empty namespace
  * @uid: for the monitor alone, also its gid
  * @console_max_bytes: bound of the console log
+ * @weakened: what is left out of the confinement
  */
 typedef struct
 {
@@ -48,6 +51,7 @@ typedef struct
   uid_t uid;
   VmsanCgroup *cgroup;
   guint64 console_max_bytes;
+  VmsanWeakened weakened;
 } VmsanVmmSpec;
 
 /* A copy with descriptors of its own, for a worker that outlives the call. */
@@ -70,6 +74,7 @@ typedef struct
   char *reason;
 } VmsanVmmProbe;
 
+VmsanVmmProbe *vmsan_vmm_probe_copy (const VmsanVmmProbe *probe);
 void vmsan_vmm_probe_free (VmsanVmmProbe *probe);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VmsanVmmProbe, vmsan_vmm_probe_free)
 
@@ -87,6 +92,7 @@ struct _VmsanVmmClass
   guint n_streams;           /* agent sessions at once, the control session included; 0: no bound */
   guint stream_mib;          /* of the guest's memory, for each stream that was ever used */
   guint memory_overhead_mib; /* what the monitor needs beside the guest's memory, for the cgroup */
+  gboolean opens_tap; /* by its name in the namespace, so that nobody else may have it open */
 
   void (*probe_async) (VmsanVmm *, GCancellable *, GAsyncReadyCallback, gpointer);
   VmsanVmmProbe *(*probe_finish) (VmsanVmm *, GAsyncResult *, GError **);
@@ -121,6 +127,9 @@ const char *vmsan_vmm_get_name (VmsanVmm *self);
  * quarter of its memory; 0: no bound. */
 guint vmsan_vmm_get_n_streams (VmsanVmm *self, guint memory_mib);
 guint vmsan_vmm_get_memory_overhead_mib (VmsanVmm *self);
+
+/* FALSE: it gets the tap as a descriptor. */
+gboolean vmsan_vmm_opens_tap (VmsanVmm *self);
 
 /* Finds out whether the driver works; never fails for a host that lacks something: that is
  * available = FALSE with the reason. May start a throw-away machine, so it can take a second. */

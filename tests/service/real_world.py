@@ -165,8 +165,8 @@ class RealWorld:
     def state(self, path):
         return self.alice.get(path, "org.vmsan.VM", "State")
 
-    def details(self, path):
-        return self.alice.call(path, "org.vmsan.VM", "GetDetails")[0]
+    def details(self, path, caller=None):
+        return (caller or self.alice).call(path, "org.vmsan.VM", "GetDetails")[0]
 
     def run(self, path, *argv, caller=None, **values):
         return (caller or self.alice).call(

@@ -286,6 +286,45 @@ def test_what_is_no_image_is_refused(world):
     assert caught.value.name == "org.vmsan.Error.NotFound"
 
 
+def monitor_of(world, path, caller):
+    """Pid and arguments of its QEMU: the supervisor's one child."""
+    supervisor = world.details(path, caller)["pid"]
+    with open(f"/proc/{supervisor}/task/{supervisor}/children") as file:
+        pid, = file.read().split()
+    with open(f"/proc/{pid}/cmdline") as file:
+        return pid, file.read().split("\0")
+
+
+def own_namespaces(pid):
+    """Those of the kinds that this pid does not share with us."""
+    return {kind for kind in ("pid", "net", "mnt")
+            if os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}")}
+
+
+def test_a_weakened_confinement_needs_an_administrator_and_holds(world, vm):
+    weaker = {"disable_seccomp": True, "disable_pid_ns": True, "disable_cgroup": True,
+              "disable_netns": True, "network": "none"}
+    with pytest.raises(BusError) as refused:
+        world.create(**weaker)
+    assert refused.value.name == "org.vmsan.Error.AuthorizationRequired"
+    machine = world.create(caller=world.root, **weaker)
+    try:
+        for _ in range(2):
+            details = world.details(machine, world.root)
+            assert all(details[key.replace("_", "-")] for key in weaker if key != "network")
+            pid, arguments = monitor_of(world, machine, world.root)
+            assert "-sandbox" not in arguments
+            assert own_namespaces(pid) == {"mnt"}
+            world.call(machine, "Stop", caller=world.root, force=True)
+            world.call(machine, "Start", caller=world.root)
+        pid, arguments = monitor_of(world, vm, world.alice)
+        assert "-sandbox" in arguments
+        assert own_namespaces(pid) == {"pid", "net", "mnt"}
+        assert "disable-seccomp" not in world.details(vm)
+    finally:
+        world.call(machine, "Remove", caller=world.root, force=True)
+
+
 def test_image_in_use_cannot_be_removed(world, vm):
     path = world.alice.manager("GetImage", GLib.Variant("(s)", ("busybox",)))[0]
     with pytest.raises(BusError) as caught:

@@ -2,7 +2,7 @@
 
 /* The three ways in which KVM may not work have three messages, and none of them hangs. */
 
-#include "vmm/qemu/kvm-probe.h"
+#include "vmm/kvm-probe.h"
 
 #include <fcntl.h>
 #include <glib/gstdio.h>

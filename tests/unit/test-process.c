@@ -304,7 +304,7 @@ test_unsafe_specs_are_refused (void)
   const VmsanBind escaping = { .source = BUSYBOX, .target = "/a/../../x" };
   const VmsanSpawnFd twice[] = { { 0, 5 }, { 1, 5 } };
   const VmsanSpawnFd negative = { -1, 5 };
-  VmsanSpawnSpec specs[18];
+  VmsanSpawnSpec specs[17];
   guint n = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (specs); i++)
@@ -332,7 +332,6 @@ test_unsafe_specs_are_refused (void)
   for (guint i = n; i < G_N_ELEMENTS (specs); i++)
     as_jailer (&specs[i]);
   specs[n++].uid = CHILD_UID;
-  specs[n++].flags &= ~VMSAN_SPAWN_NEW_NET_NS;
   specs[n++].flags &= ~(VMSAN_SPAWN_NEW_PID_NS | VMSAN_SPAWN_MOUNT_PROC);
   specs[n++].n_root_binds = 0;
   specs[n++].kept_capabilities |= 1ull << CAP_NET_ADMIN;

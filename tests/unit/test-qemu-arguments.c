@@ -76,6 +76,21 @@ test_whole (void)
 }
 
 static void
+test_the_filter_is_left_out_on_request_only (void)
+{
+  VmsanVmmSpec spec = good_spec;
+  g_autofree char *line = NULL;
+
+  spec.weakened = VMSAN_WEAKENED_ALL & ~VMSAN_WEAKENED_SECCOMP;
+  line = build (&spec, 0, NULL);
+  g_assert_nonnull (strstr (line, "-sandbox on"));
+  g_free (line);
+  spec.weakened = VMSAN_WEAKENED_SECCOMP;
+  line = build (&spec, 0, NULL);
+  g_assert_null (strstr (line, "-sandbox"));
+}
+
+static void
 test_port (void)
 {
   g_autoptr (JsonObject) arguments = vmsan_qemu_arguments_for_port (29);
@@ -149,6 +164,8 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/qemu-arguments/whole-command-line", test_whole);
+  g_test_add_func ("/qemu-arguments/the-filter-is-left-out-on-request-only",
+                   test_the_filter_is_left_out_on_request_only);
   g_test_add_func ("/qemu-arguments/a-port-for-a-stream", test_port);
   g_test_add_func ("/qemu-arguments/kvm-gives-the-hosts-cpu", test_kvm);
   g_test_add_func ("/qemu-arguments/nothing-unchecked-gets-in", test_refusals);

@@ -214,7 +214,7 @@ static const char *const texts[] = { "id",       "name",  "driver",  "image",   
 static const char *const numbers[] = { "version",       "owner",      "vcpus",      "memory-mib",
                                        "disk-mib",      "created-us", "uid",        "timeout-ms",
                                        "timeout-at-us", "pid",        "start-time", "boot-ms",
-                                       "slot" };
+                                       "slot",          "weakened" };
 
 static void
 test_every_member_must_be_there_with_its_type (void)
@@ -385,6 +385,20 @@ test_an_older_version_is_migrated (void)
   g_assert_cmpuint (record->slot, ==, VMSAN_VM_NO_SLOT);
 }
 
+/* Version 2 knew no weakened confinement. */
+static void
+test_what_an_older_version_did_not_know_is_not_read (void)
+{
+  g_autofree char *json = with_member ("version", "2");
+  g_autoptr (VmsanVmRecord) record = NULL;
+  g_autoptr (GError) error = NULL;
+
+  refuse_member ("weakened", "16");
+  record = vmsan_vm_record_parse (json, strlen (json), ID, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (record->weakened, ==, 0);
+}
+
 static void
 test_a_network_is_checked_like_a_callers (void)
 {
@@ -398,7 +412,7 @@ test_a_network_is_checked_like_a_callers (void)
 static void
 test_a_newer_version_is_refused_and_said_so (void)
 {
-  g_autofree char *json = with_member ("version", "3");
+  g_autofree char *json = with_member ("version", "4");
 
   refuse (json, -1, "newer");
 }
@@ -609,6 +623,8 @@ main (int argc, char **argv)
   g_test_add_func ("/vm-record/labels-are-bounded-as-for-create-vm",
                    test_labels_are_bounded_as_for_create_vm);
   g_test_add_func ("/vm-record/an-older-version-is-migrated", test_an_older_version_is_migrated);
+  g_test_add_func ("/vm-record/what-an-older-version-did-not-know-is-not-read",
+                   test_what_an_older_version_did_not_know_is_not_read);
   g_test_add_func ("/vm-record/a-network-is-checked-like-a-callers",
                    test_a_network_is_checked_like_a_callers);
   g_test_add_func ("/vm-record/a-newer-version-is-refused-and-said-so",

@@ -242,11 +242,33 @@ test_labels_are_bounded (void)
 }
 
 static void
+test_a_confinement_is_weakened_only_as_asked_for (void)
+{
+  g_autoptr (VmsanVmRequest) plain = take ("disable-seccomp", g_variant_new_boolean (FALSE));
+  g_autoptr (VmsanVmRequest) seccomp = take ("disable-seccomp", g_variant_new_boolean (TRUE));
+  g_autoptr (VmsanVmRequest) pid_ns = take ("disable-pid-ns", g_variant_new_boolean (TRUE));
+  g_autoptr (VmsanVmRequest) cgroup = take ("disable-cgroup", g_variant_new_boolean (TRUE));
+  g_autoptr (VmsanVmRequest) netns = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpuint (plain->weakened, ==, 0);
+  g_assert_cmpuint (seccomp->weakened, ==, VMSAN_WEAKENED_SECCOMP);
+  g_assert_cmpuint (pid_ns->weakened, ==, VMSAN_WEAKENED_PID_NS);
+  g_assert_cmpuint (cgroup->weakened, ==, VMSAN_WEAKENED_CGROUP);
+  refuse ("disable-netns", g_variant_new_boolean (TRUE), "“network” “none”");
+  netns = parse (g_variant_new_parsed ("{'disable-netns': <true>, 'network': <'none'>}"), &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (netns->weakened, ==, VMSAN_WEAKENED_NETNS);
+}
+
+static void
 test_wrong_types_and_unknown_keys_are_refused (void)
 {
-  static const char *const keys[] = { "name",     "image",   "kernel",   "vcpus", "memory-mib",
-                                      "disk-mib", "driver",  "hostname", "init",  "timeout-ms",
-                                      "labels",   "project", "start" };
+  static const char *const keys[] = {
+    "name",   "image",           "kernel",         "vcpus",          "memory-mib",   "disk-mib",
+    "driver", "hostname",        "init",           "timeout-ms",     "labels",       "project",
+    "start",  "disable-seccomp", "disable-pid-ns", "disable-cgroup", "disable-netns"
+  };
   g_autoptr (GError) error = NULL;
 
   for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
@@ -272,6 +294,8 @@ main (int argc, char **argv)
   g_test_add_func ("/vm-request/nothing-given-gives-the-defaults",
                    test_nothing_given_gives_the_defaults);
   g_test_add_func ("/vm-request/everything-given-is-taken", test_everything_given_is_taken);
+  g_test_add_func ("/vm-request/a-confinement-is-weakened-only-as-asked-for",
+                   test_a_confinement_is_weakened_only_as_asked_for);
   g_test_add_func ("/vm-request/sizes-are-taken-up-to-their-bounds",
                    test_sizes_are_taken_up_to_their_bounds);
   g_test_add_func ("/vm-request/time-limits-are-bounded", test_time_limits_are_bounded);

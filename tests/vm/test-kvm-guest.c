@@ -3,7 +3,7 @@
 /* The guest of the KVM probe does all that it says, on a CPU that is known to work: QEMU's
  * emulated one. Otherwise a mistake in it would make every host's KVM look broken. */
 
-#include "vmm/qemu/kvm-probe.h"
+#include "vmm/kvm-probe.h"
 
 #include <gio/gio.h>
 #include <glib/gstdio.h>

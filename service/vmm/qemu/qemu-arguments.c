@@ -171,7 +171,9 @@ vmsan_qemu_arguments_build (const VmsanVmmSpec *spec,
   if (spec->tap_fd > 0)
     add_network (argv, spec, fds);
   add_sockets (argv, fds);
-  add (argv, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+  if (!(spec->weakened & VMSAN_WEAKENED_SECCOMP))
+    add (argv, "-sandbox",
+         "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
   g_ptr_array_add (argv, NULL);
   return (GStrv) g_ptr_array_free (g_steal_pointer (&argv), FALSE);
 }

@@ -8,7 +8,7 @@
 #include "sys/error.h"
 #include "sys/fd.h"
 #include "vmm/qemu/host-tsc.h"
-#include "vmm/qemu/kvm-probe.h"
+#include "vmm/kvm-probe.h"
 #include "vmm/qemu/qemu-arguments.h"
 #include "vmm/qemu/qemu-root.h"
 #include "vmm/monitor-files.h"
@@ -196,10 +196,12 @@ start (const VmsanQemuPrograms *programs,
           (VmsanSpawnFd){ .source = opened->fds[i], .target = FD_CONSOLE_READ + i };
   child.argv = (const char *const *) argv;
   child.exec_fd = supervisor_fd;
-  child.flags = VMSAN_SPAWN_NEW_MOUNT_NS | VMSAN_SPAWN_NEW_PID_NS;
+  child.flags = VMSAN_SPAWN_NEW_MOUNT_NS;
+  if (!(spec->weakened & VMSAN_WEAKENED_PID_NS))
+    child.flags |= VMSAN_SPAWN_NEW_PID_NS;
   if (spec->namespace_fd > 0)
     child.netns_fd = spec->namespace_fd;
-  else
+  else if (!(spec->weakened & VMSAN_WEAKENED_NETNS))
     child.flags |= VMSAN_SPAWN_NEW_NET_NS;
   child.uid = spec->uid;
   child.gid = spec->uid;

@@ -2,7 +2,7 @@
 
 /* Promise: no socket is talked to but one that the machine's user made and listens on. */
 
-#include "vmm/firecracker/firecracker-socket.h"
+#include "vmm/firecracker/fc-socket.h"
 
 #include "sys/error.h"
 #include "sys/fd.h"
@@ -44,7 +44,7 @@ check_listener (int fd, const char *name, uid_t uid, GError **error)
 }
 
 int
-vmsan_firecracker_socket_connect (int run_fd, const char *name, uid_t uid, GError **error)
+vmsan_fc_socket_connect (int run_fd, const char *name, uid_t uid, GError **error)
 {
   vmsan_autofd int name_fd = openat (run_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   vmsan_autofd int fd = -1;
@@ -201,7 +201,7 @@ try (GTask *task)
 {
   Wait *self = g_task_get_task_data (task);
   g_autoptr (GError) error = NULL;
-  int fd = vmsan_firecracker_socket_connect (self->run_fd, self->name, self->uid, &error);
+  int fd = vmsan_fc_socket_connect (self->run_fd, self->name, self->uid, &error);
 
   if (fd >= 0)
     succeed (task, fd);
@@ -233,13 +233,13 @@ on_directory_changed (int fd, GIOCondition condition, gpointer user_data)
 }
 
 void
-vmsan_firecracker_socket_wait_async (int run_fd,
-                                     const char *name,
-                                     uid_t uid,
-                                     guint deadline_ms,
-                                     GCancellable *cancellable,
-                                     GAsyncReadyCallback callback,
-                                     gpointer user_data)
+vmsan_fc_socket_wait_async (int run_fd,
+                            const char *name,
+                            uid_t uid,
+                            guint deadline_ms,
+                            GCancellable *cancellable,
+                            GAsyncReadyCallback callback,
+                            gpointer user_data)
 {
   g_autoptr (GTask) task = begin (run_fd, name, uid, deadline_ms, cancellable, callback, user_data);
   Wait *self = g_task_get_task_data (task);
@@ -259,7 +259,7 @@ vmsan_firecracker_socket_wait_async (int run_fd,
 }
 
 int
-vmsan_firecracker_socket_wait_finish (GAsyncResult *result, GError **error)
+vmsan_fc_socket_wait_finish (GAsyncResult *result, GError **error)
 {
   return g_task_propagate_int (G_TASK (result), error);
 }
@@ -309,14 +309,14 @@ on_answer (int fd, GIOCondition condition, gpointer user_data)
 }
 
 void
-vmsan_firecracker_vsock_connect_async (int run_fd,
-                                       const char *name,
-                                       uid_t uid,
-                                       guint port,
-                                       guint deadline_ms,
-                                       GCancellable *cancellable,
-                                       GAsyncReadyCallback callback,
-                                       gpointer user_data)
+vmsan_fc_vsock_connect_async (int run_fd,
+                              const char *name,
+                              uid_t uid,
+                              guint port,
+                              guint deadline_ms,
+                              GCancellable *cancellable,
+                              GAsyncReadyCallback callback,
+                              gpointer user_data)
 {
   g_autoptr (GTask) task = begin (run_fd, name, uid, deadline_ms, cancellable, callback, user_data);
   Wait *self = g_task_get_task_data (task);
@@ -324,7 +324,7 @@ vmsan_firecracker_vsock_connect_async (int run_fd,
   gssize size = strlen (request);
   GError *error = NULL;
 
-  self->fd = vmsan_firecracker_socket_connect (run_fd, name, uid, &error);
+  self->fd = vmsan_fc_socket_connect (run_fd, name, uid, &error);
   /* In one write: Firecracker does not put a line together. */
   if (self->fd >= 0 && send (self->fd, request, size, MSG_NOSIGNAL) != size)
     vmsan_error_set_errno (&error, errno, "Asking Firecracker for port %u of the guest failed",
@@ -339,7 +339,7 @@ vmsan_firecracker_vsock_connect_async (int run_fd,
 }
 
 int
-vmsan_firecracker_vsock_connect_finish (GAsyncResult *result, GError **error)
+vmsan_fc_vsock_connect_finish (GAsyncResult *result, GError **error)
 {
   return g_task_propagate_int (G_TASK (result), error);
 }

@@ -2,7 +2,7 @@
 
 /* Promise: a KVM that hangs, lies or stops half way costs a child process and the deadline. */
 
-#include "vmm/qemu/kvm-probe.h"
+#include "vmm/kvm-probe.h"
 
 #include "sys/fd.h"
 

@@ -11,44 +11,42 @@
  * jailer is not asked for them.
  *
  * Only /run of the jail is a directory of the host, where sockets are. It belongs to the machine's
- * user, who may put anything there: see firecracker-socket.h. */
+ * user, who may put anything there: see fc-socket.h. */
 
 #pragma once
 
 #include "vmm/vmm.h"
 
 /* Inside the jail. */
-#define VMSAN_FIRECRACKER_KERNEL_PATH    "/kernel"
-#define VMSAN_FIRECRACKER_INITRAMFS_PATH "/initramfs"
-#define VMSAN_FIRECRACKER_IMAGE_PATH     "/image"
-#define VMSAN_FIRECRACKER_DISK_PATH      "/disk"
-#define VMSAN_FIRECRACKER_FILTER_PATH    "/seccomp-filter"
+#define VMSAN_FC_KERNEL_PATH    "/kernel"
+#define VMSAN_FC_INITRAMFS_PATH "/initramfs"
+#define VMSAN_FC_IMAGE_PATH     "/image"
+#define VMSAN_FC_DISK_PATH      "/disk"
 
 /* In /run of the jail, which is RUN in the runtime directory. */
-#define VMSAN_FIRECRACKER_RUN          "jail"
-#define VMSAN_FIRECRACKER_API_SOCKET   "api.sock"
-#define VMSAN_FIRECRACKER_VSOCK_SOCKET "vsock.sock"
+#define VMSAN_FC_RUN          "jail"
+#define VMSAN_FC_API_SOCKET   "api.sock"
+#define VMSAN_FC_VSOCK_SOCKET "vsock.sock"
 
 /* In the runtime directory. */
-#define VMSAN_FIRECRACKER_STATUS_FILE "firecracker.status"
+#define VMSAN_FC_STATUS_FILE "firecracker.status"
 
 /**
- * VmsanFirecrackerPrograms: paths on the host; borrowed
+ * VmsanFcPrograms: paths on the host; borrowed
  */
 typedef struct
 {
   const char *firecracker;
   const char *jailer;
   const char *supervisor;
-} VmsanFirecrackerPrograms;
+} VmsanFcPrograms;
 
-/* The supervisor's arguments, the jailer's, and Firecracker's; pure. @filter: whether there is a
- * file at VMSAN_FIRECRACKER_FILTER_PATH. (transfer full) */
-GStrv vmsan_firecracker_jail_arguments (const VmsanVmmSpec *spec, gboolean filter);
+/* The supervisor's arguments, the jailer's, and Firecracker's, whose filters of system calls are
+ * its own, and strict, unless they are left out; pure. (transfer full) */
+GStrv vmsan_fc_jail_arguments (const VmsanVmmSpec *spec);
 
 /* Makes the jail and starts Firecracker in it, which then waits for requests; its socket is there
  * some milliseconds later. Blocks: worker thread. UNAVAILABLE when a program is missing. On failure
  * no process is left. (transfer full) */
-VmsanProcess *vmsan_firecracker_jail_spawn (const VmsanFirecrackerPrograms *programs,
-                                            const VmsanVmmSpec *spec,
-                                            GError **error);
+VmsanProcess *
+vmsan_fc_jail_spawn (const VmsanFcPrograms *programs, const VmsanVmmSpec *spec, GError **error);

@@ -2,7 +2,7 @@
 
 /* Sockets in a directory of somebody who may be hostile. Needs root, for files of other users. */
 
-#include "vmm/firecracker/firecracker-socket.h"
+#include "vmm/firecracker/fc-socket.h"
 
 #include "process-fixture.h"
 #include "sys/error.h"
@@ -74,7 +74,7 @@ assert_refused (World *self, uid_t uid, int code)
 {
   g_autoptr (GError) error = NULL;
 
-  g_assert_cmpint (vmsan_firecracker_socket_connect (self->fd, NAME, uid, &error), ==, -1);
+  g_assert_cmpint (vmsan_fc_socket_connect (self->fd, NAME, uid, &error), ==, -1);
   g_assert_error (error, VMSAN_ERROR, code);
 }
 
@@ -90,7 +90,7 @@ test_its_own_socket_is_connected_to (World *self, gconstpointer data)
   make_api_socket (self, 0, FALSE);
   assert_refused (self, 0, VMSAN_ERROR_NOT_FOUND);
   g_assert_no_errno (listen (self->listener, 1));
-  fd = vmsan_firecracker_socket_connect (self->fd, NAME, 0, &error);
+  fd = vmsan_fc_socket_connect (self->fd, NAME, 0, &error);
   g_assert_no_error (error);
   g_assert_cmpint (fcntl (fd, F_GETFL) & O_NONBLOCK, !=, 0);
   g_assert_cmpint (fcntl (fd, F_GETFD) & FD_CLOEXEC, !=, 0);
@@ -139,8 +139,8 @@ test_a_full_queue_is_busy (World *self, gconstpointer data)
   vmsan_autofd int second = -1;
 
   make_api_socket (self, 0, TRUE);
-  first = vmsan_firecracker_socket_connect (self->fd, NAME, 0, NULL);
-  second = vmsan_firecracker_socket_connect (self->fd, NAME, 0, NULL);
+  first = vmsan_fc_socket_connect (self->fd, NAME, 0, NULL);
+  second = vmsan_fc_socket_connect (self->fd, NAME, 0, NULL);
   g_assert_cmpint (second, >=, 0);
   assert_refused (self, 0, VMSAN_ERROR_BUSY);
 }
@@ -151,7 +151,7 @@ static int
 finish_wait (GAsyncResult **result, GError **error)
 {
   iterate_until_set ((gpointer *) result);
-  return vmsan_firecracker_socket_wait_finish (*result, error);
+  return vmsan_fc_socket_wait_finish (*result, error);
 }
 
 static gboolean
@@ -177,8 +177,7 @@ test_a_socket_that_comes_is_waited_for (World *self, gconstpointer data)
   g_autoptr (GError) error = NULL;
   vmsan_autofd int fd = -1;
 
-  vmsan_firecracker_socket_wait_async (self->fd, NAME, 0, DEADLINE_MS, NULL, on_async_result,
-                                       &result);
+  vmsan_fc_socket_wait_async (self->fd, NAME, 0, DEADLINE_MS, NULL, on_async_result, &result);
   g_timeout_add (20, on_make, self);
   g_timeout_add (60, on_listen, self);
   fd = finish_wait (&result, &error);
@@ -194,8 +193,7 @@ test_a_socket_that_is_there_is_not_waited_for (World *self, gconstpointer data)
   vmsan_autofd int fd = -1;
 
   make_api_socket (self, 0, TRUE);
-  vmsan_firecracker_socket_wait_async (self->fd, NAME, 0, DEADLINE_MS, NULL, on_async_result,
-                                       &result);
+  vmsan_fc_socket_wait_async (self->fd, NAME, 0, DEADLINE_MS, NULL, on_async_result, &result);
   fd = finish_wait (&result, &error);
   g_assert_no_error (error);
   g_assert_cmpint (fd, >=, 0);
@@ -210,19 +208,18 @@ test_waiting_ends (World *self, gconstpointer data)
   g_autoptr (GAsyncResult) wrong = NULL;
   g_autoptr (GError) error = NULL;
 
-  vmsan_firecracker_socket_wait_async (self->fd, NAME, 0, SOON_MS, NULL, on_async_result, &late);
+  vmsan_fc_socket_wait_async (self->fd, NAME, 0, SOON_MS, NULL, on_async_result, &late);
   g_assert_cmpint (finish_wait (&late, &error), ==, -1);
   g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_TIMED_OUT);
   g_clear_error (&error);
-  vmsan_firecracker_socket_wait_async (self->fd, NAME, 0, DEADLINE_MS, cancellable, on_async_result,
-                                       &cancelled);
+  vmsan_fc_socket_wait_async (self->fd, NAME, 0, DEADLINE_MS, cancellable, on_async_result,
+                              &cancelled);
   g_cancellable_cancel (cancellable);
   g_assert_cmpint (finish_wait (&cancelled, &error), ==, -1);
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_clear_error (&error);
   make_api_socket (self, MACHINE_UID, TRUE);
-  vmsan_firecracker_socket_wait_async (self->fd, NAME, 0, DEADLINE_MS, NULL, on_async_result,
-                                       &wrong);
+  vmsan_fc_socket_wait_async (self->fd, NAME, 0, DEADLINE_MS, NULL, on_async_result, &wrong);
   g_assert_cmpint (finish_wait (&wrong, &error), ==, -1);
   g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_VMM_FAILED);
 }
@@ -238,8 +235,7 @@ ask (World *self, const char *answer, gboolean closes, GError **error)
   char request[64] = "";
 
   make_api_socket (self, 0, TRUE);
-  vmsan_firecracker_vsock_connect_async (self->fd, NAME, 0, 7000, SOON_MS, NULL, on_async_result,
-                                         &result);
+  vmsan_fc_vsock_connect_async (self->fd, NAME, 0, 7000, SOON_MS, NULL, on_async_result, &result);
   peer = accept4 (self->listener, NULL, NULL, SOCK_CLOEXEC);
   g_assert_cmpint (peer, >=, 0);
   g_assert_cmpint (read (peer, request, sizeof request - 1), >, 0);
@@ -250,7 +246,7 @@ ask (World *self, const char *answer, gboolean closes, GError **error)
   iterate_until_set ((gpointer *) &result);
   vmsan_fd_close (&self->listener);
   g_assert_no_errno (unlinkat (self->fd, NAME, 0));
-  return vmsan_firecracker_vsock_connect_finish (result, error);
+  return vmsan_fc_vsock_connect_finish (result, error);
 }
 
 static void
@@ -321,7 +317,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
     {
-      g_autofree char *path = g_strconcat ("/firecracker-socket/", tests[i].name, NULL);
+      g_autofree char *path = g_strconcat ("/fc-socket/", tests[i].name, NULL);
 
       g_test_add (path, World, NULL, set_up, tests[i].function, tear_down);
     }

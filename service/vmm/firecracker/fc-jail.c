@@ -2,7 +2,7 @@
 
 /* Promise: what the jailer can reach is what is listed here, and nothing of it outlives it. */
 
-#include "vmm/firecracker/firecracker-jail.h"
+#include "vmm/firecracker/fc-jail.h"
 
 #include "sys/error.h"
 #include "sys/fd.h"
@@ -40,26 +40,28 @@ in_jail (const VmsanVmmSpec *spec, const char *path)
 /* ---- Arguments ----------------------------------------------------------------------------- */
 
 GStrv
-vmsan_firecracker_jail_arguments (const VmsanVmmSpec *spec, gboolean filter)
+vmsan_fc_jail_arguments (const VmsanVmmSpec *spec)
 {
   g_autofree char *uid = g_strdup_printf ("%u", spec->uid);
   g_autofree char *log = g_strdup_printf ("%d", FD_LOG);
   g_autofree char *status = g_strdup_printf ("%d", FD_STATUS);
   g_autofree char *log_bytes =
       g_strdup_printf ("%" G_GUINT64_FORMAT, vmsan_monitor_files_get_log_bytes (spec));
-  const char *const arguments[] = { "/vmsan-supervisor", "--jailer", uid, "-1", log, status,
-                                    log_bytes, "--",
-                                    /* the jailer's */
-                                    JAILER_PATH, "--id", spec->id, "--exec-file", PROGRAM_PATH,
-                                    "--uid", uid, "--gid", uid, "--chroot-base-dir", BASE_PATH,
-                                    "--new-pid-ns", "--",
-                                    /* Firecracker's */
-                                    "--api-sock", "/run/" VMSAN_FIRECRACKER_API_SOCKET, NULL };
+  const char *const supervisor[] = { "/vmsan-supervisor", "--jailer", uid, "-1", log, status,
+                                     log_bytes,           "--",       NULL };
+  const char *const jailer[] = { JAILER_PATH, "--id", spec->id, "--exec-file", PROGRAM_PATH,
+                                 "--uid",     uid,    "--gid",  uid,           "--chroot-base-dir",
+                                 BASE_PATH,   NULL };
+  const char *const firecracker[] = { "--", "--api-sock", "/run/" VMSAN_FC_API_SOCKET, NULL };
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
 
-  g_strv_builder_addv (builder, (const char **) arguments);
-  if (filter)
-    g_strv_builder_add_many (builder, "--seccomp-filter", VMSAN_FIRECRACKER_FILTER_PATH, NULL);
+  g_strv_builder_addv (builder, (const char **) supervisor);
+  g_strv_builder_addv (builder, (const char **) jailer);
+  if (!(spec->weakened & VMSAN_WEAKENED_PID_NS))
+    g_strv_builder_add (builder, "--new-pid-ns");
+  g_strv_builder_addv (builder, (const char **) firecracker);
+  if (spec->weakened & VMSAN_WEAKENED_SECCOMP)
+    g_strv_builder_add (builder, "--no-seccomp");
   return g_strv_builder_end (builder);
 }
 
@@ -88,16 +90,16 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Opened, opened_clear)
 static gboolean
 open_run (const VmsanVmmSpec *spec, int *run_fd, GError **error)
 {
-  if (mkdirat (spec->runtime_dir_fd, VMSAN_FIRECRACKER_RUN, 0700) < 0 && errno != EEXIST)
+  if (mkdirat (spec->runtime_dir_fd, VMSAN_FC_RUN, 0700) < 0 && errno != EEXIST)
     return vmsan_error_set_errno (error, errno, "Making the directory of sockets in %s failed",
                                   spec->runtime_dir);
-  *run_fd = openat (spec->runtime_dir_fd, VMSAN_FIRECRACKER_RUN,
-                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  *run_fd =
+      openat (spec->runtime_dir_fd, VMSAN_FC_RUN, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (*run_fd < 0 || fchown (*run_fd, spec->uid, spec->uid) < 0)
     return vmsan_error_set_errno (error, errno, "Giving the directory of sockets in %s away failed",
                                   spec->runtime_dir);
-  if ((unlinkat (*run_fd, VMSAN_FIRECRACKER_API_SOCKET, 0) < 0 && errno != ENOENT) ||
-      (unlinkat (*run_fd, VMSAN_FIRECRACKER_VSOCK_SOCKET, 0) < 0 && errno != ENOENT))
+  if ((unlinkat (*run_fd, VMSAN_FC_API_SOCKET, 0) < 0 && errno != ENOENT) ||
+      (unlinkat (*run_fd, VMSAN_FC_VSOCK_SOCKET, 0) < 0 && errno != ENOENT))
     return vmsan_error_set_errno (error, errno, "Removing an old socket in %s failed",
                                   spec->runtime_dir);
   return TRUE;
@@ -135,12 +137,9 @@ check_files (const VmsanVmmSpec *spec, GError **error)
 }
 
 static gboolean
-open_all (const VmsanFirecrackerPrograms *programs,
-          const VmsanVmmSpec *spec,
-          Opened *opened,
-          GError **error)
+open_all (const VmsanFcPrograms *programs, const VmsanVmmSpec *spec, Opened *opened, GError **error)
 {
-  if (!vmsan_monitor_files_open_logs (spec, VMSAN_FIRECRACKER_STATUS_FILE, &opened->log_fd,
+  if (!vmsan_monitor_files_open_logs (spec, VMSAN_FC_STATUS_FILE, &opened->log_fd,
                                       &opened->status_fd, error) ||
       !open_run (spec, &opened->run_fd, error))
     return FALSE;
@@ -166,16 +165,16 @@ get_program_size (const char *path, guint64 *size, GError **error)
 /* ---- Starting ------------------------------------------------------------------------------ */
 
 static VmsanProcess *
-start (const VmsanFirecrackerPrograms *programs,
+start (const VmsanFcPrograms *programs,
        const VmsanVmmSpec *spec,
        const Opened *opened,
        GError **error)
 {
-  g_auto (GStrv) argv = vmsan_firecracker_jail_arguments (spec, FALSE);
-  g_autofree char *kernel = in_jail (spec, VMSAN_FIRECRACKER_KERNEL_PATH);
-  g_autofree char *initramfs = in_jail (spec, VMSAN_FIRECRACKER_INITRAMFS_PATH);
-  g_autofree char *image = in_jail (spec, VMSAN_FIRECRACKER_IMAGE_PATH);
-  g_autofree char *disk = in_jail (spec, VMSAN_FIRECRACKER_DISK_PATH);
+  g_auto (GStrv) argv = vmsan_fc_jail_arguments (spec);
+  g_autofree char *kernel = in_jail (spec, VMSAN_FC_KERNEL_PATH);
+  g_autofree char *initramfs = in_jail (spec, VMSAN_FC_INITRAMFS_PATH);
+  g_autofree char *image = in_jail (spec, VMSAN_FC_IMAGE_PATH);
+  g_autofree char *disk = in_jail (spec, VMSAN_FC_DISK_PATH);
   g_autofree char *run = in_jail (spec, "/run");
   guint64 program_bytes;
   const VmsanSpawnFd fds[] = { { opened->log_fd, FD_LOG }, { opened->status_fd, FD_STATUS } };
@@ -217,15 +216,13 @@ start (const VmsanFirecrackerPrograms *programs,
 
   if (spec->namespace_fd > 0)
     child.netns_fd = spec->namespace_fd;
-  else
+  else if (!(spec->weakened & VMSAN_WEAKENED_NETNS))
     child.flags |= VMSAN_SPAWN_NEW_NET_NS;
   return vmsan_process_spawn (&child, error);
 }
 
 VmsanProcess *
-vmsan_firecracker_jail_spawn (const VmsanFirecrackerPrograms *programs,
-                              const VmsanVmmSpec *spec,
-                              GError **error)
+vmsan_fc_jail_spawn (const VmsanFcPrograms *programs, const VmsanVmmSpec *spec, GError **error)
 {
   g_auto (Opened) opened = { -1, -1, -1, -1 };
 
