@@ -45,13 +45,12 @@ vmsan_vmm_probe_copy (const VmsanVmmProbe *probe)
 
 /* ---- What is to be run --------------------------------------------------------------------- */
 
-/* 0 is none, here. */
-static void
-close_network_fd (int *fd)
-{
-  if (*fd > 0)
-    vmsan_fd_close (fd);
-}
+/* Members that most machines do not need, where 0 is none. */
+static const gsize optional_fds[] = {
+  G_STRUCT_OFFSET (VmsanVmmSpec, namespace_fd),    G_STRUCT_OFFSET (VmsanVmmSpec, tap_fd),
+  G_STRUCT_OFFSET (VmsanVmmSpec, snapshot_dir_fd), G_STRUCT_OFFSET (VmsanVmmSpec, state_fd),
+  G_STRUCT_OFFSET (VmsanVmmSpec, memory_fd),
+};
 
 void
 vmsan_vmm_spec_free (VmsanVmmSpec *spec)
@@ -60,8 +59,13 @@ vmsan_vmm_spec_free (VmsanVmmSpec *spec)
   g_free ((char *) spec->runtime_dir);
   g_free ((char *) spec->image_format);
   g_free ((char *) spec->mac);
-  close_network_fd (&spec->namespace_fd);
-  close_network_fd (&spec->tap_fd);
+  for (guint i = 0; i < G_N_ELEMENTS (optional_fds); i++)
+    {
+      int *fd = G_STRUCT_MEMBER_P (spec, optional_fds[i]);
+
+      if (*fd > 0)
+        vmsan_fd_close (fd);
+    }
   vmsan_fd_close (&spec->runtime_dir_fd);
   vmsan_fd_close (&spec->image_fd);
   vmsan_fd_close (&spec->disk_fd);
@@ -80,10 +84,13 @@ vmsan_vmm_spec_copy (const VmsanVmmSpec *spec)
   copy->runtime_dir = g_strdup (spec->runtime_dir);
   copy->image_format = g_strdup (spec->image_format);
   copy->mac = g_strdup (spec->mac);
-  if (spec->namespace_fd > 0)
-    copy->namespace_fd = fcntl (spec->namespace_fd, F_DUPFD_CLOEXEC, 3);
-  if (spec->tap_fd > 0)
-    copy->tap_fd = fcntl (spec->tap_fd, F_DUPFD_CLOEXEC, 3);
+  for (guint i = 0; i < G_N_ELEMENTS (optional_fds); i++)
+    {
+      int *fd = G_STRUCT_MEMBER_P (copy, optional_fds[i]);
+
+      if (*fd > 0)
+        *fd = fcntl (*fd, F_DUPFD_CLOEXEC, 3);
+    }
   copy->runtime_dir_fd = fcntl (spec->runtime_dir_fd, F_DUPFD_CLOEXEC, 0);
   copy->image_fd = fcntl (spec->image_fd, F_DUPFD_CLOEXEC, 0);
   copy->disk_fd = fcntl (spec->disk_fd, F_DUPFD_CLOEXEC, 0);
@@ -172,6 +179,23 @@ vmsan_vmm_spawn_finish (VmsanVmm *self, GAsyncResult *result, GError **error)
 {
   g_return_val_if_fail (VMSAN_IS_VMM (self), NULL);
   return VMSAN_VMM_GET_CLASS (self)->spawn_finish (self, result, error);
+}
+
+gboolean
+vmsan_vmm_check_snapshot (VmsanVmm *self, const VmsanSnapshotMeta *meta, GError **error)
+{
+  VmsanVmmClass *klass;
+
+  g_return_val_if_fail (VMSAN_IS_VMM (self), FALSE);
+  klass = VMSAN_VMM_GET_CLASS (self);
+  if (!g_str_equal (meta->driver, klass->name) || klass->check_snapshot == NULL)
+    {
+      g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_NOT_SUPPORTED,
+                   "The snapshot is one of the driver “%s”, and cannot be restored by “%s”",
+                   meta->driver, klass->name);
+      return FALSE;
+    }
+  return klass->check_snapshot (self, meta, error);
 }
 
 VmsanMonitor *
@@ -295,6 +319,33 @@ vmsan_monitor_pause_finish (VmsanMonitor *self, GAsyncResult *result, GError **e
   if (g_async_result_is_tagged (result, vmsan_monitor_pause_async))
     return g_task_propagate_boolean (G_TASK (result), error);
   return VMSAN_MONITOR_GET_CLASS (self)->pause_finish (self, result, error);
+}
+
+void
+vmsan_monitor_snapshot_async (VmsanMonitor *self,
+                              GCancellable *cancellable,
+                              GAsyncReadyCallback callback,
+                              gpointer user_data)
+{
+  g_return_if_fail (VMSAN_IS_MONITOR (self));
+  if (VMSAN_MONITOR_GET_CLASS (self)->snapshot_async != NULL)
+    VMSAN_MONITOR_GET_CLASS (self)->snapshot_async (self, cancellable, callback, user_data);
+  else
+    g_task_report_new_error (self, callback, user_data, vmsan_monitor_snapshot_async, VMSAN_ERROR,
+                             VMSAN_ERROR_NOT_SUPPORTED,
+                             "This machine's driver cannot make snapshots; Firecracker can");
+}
+
+gboolean
+vmsan_monitor_snapshot_finish (VmsanMonitor *self,
+                               GAsyncResult *result,
+                               VmsanSnapshotMeta *meta,
+                               GError **error)
+{
+  g_return_val_if_fail (VMSAN_IS_MONITOR (self), FALSE);
+  if (g_async_result_is_tagged (result, vmsan_monitor_snapshot_async))
+    return g_task_propagate_boolean (G_TASK (result), error);
+  return VMSAN_MONITOR_GET_CLASS (self)->snapshot_finish (self, result, meta, error);
 }
 
 void

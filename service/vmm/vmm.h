@@ -11,6 +11,7 @@
 #include "sys/cgroup.h"
 #include "sys/process.h"
 #include "vmm/isolation.h"
+#include "vmm/snapshot-files.h"
 
 #include <gio/gio.h>
 
@@ -28,6 +29,9 @@
  * @namespace_fd, @tap_fd, @mac: a machine with a network: its namespace, a tap in it (0 for a
  * driver that opens it by itself), and the address of the guest's device; 0, 0 and NULL without
  * one, and the monitor gets an empty namespace
+ * @snapshot_dir_fd: 0, or an empty directory of the machine's own, which is given to @uid: where
+ * the monitor puts snapshots
+ * @state_fd, @memory_fd: 0, or the files of a snapshot, read-only: the machine goes on from there
  * @uid: for the monitor alone, also its gid
  * @console_max_bytes: bound of the console log
  * @weakened: what is left out of the confinement
@@ -48,6 +52,9 @@ typedef struct
   int namespace_fd;
   int tap_fd;
   const char *mac;
+  int snapshot_dir_fd;
+  int state_fd;
+  int memory_fd;
   uid_t uid;
   VmsanCgroup *cgroup;
   guint64 console_max_bytes;
@@ -100,6 +107,7 @@ struct _VmsanVmmClass
       VmsanVmm *, const VmsanVmmSpec *, GCancellable *, GAsyncReadyCallback, gpointer);
   VmsanMonitor *(*spawn_finish) (VmsanVmm *, GAsyncResult *, GError **);
   VmsanMonitor *(*adopt) (VmsanVmm *, const char *runtime_dir, VmsanProcess *, GError **);
+  gboolean (*check_snapshot) (VmsanVmm *, const VmsanSnapshotMeta *, GError **); /* nullable */
 };
 
 struct _VmsanMonitorClass
@@ -115,6 +123,8 @@ struct _VmsanMonitorClass
   int (*connect_finish) (VmsanMonitor *, GAsyncResult *, GError **);
   void (*power_button_async) (VmsanMonitor *, GCancellable *, GAsyncReadyCallback, gpointer);
   gboolean (*power_button_finish) (VmsanMonitor *, GAsyncResult *, GError **);
+  void (*snapshot_async) (VmsanMonitor *, GCancellable *, GAsyncReadyCallback, gpointer);
+  gboolean (*snapshot_finish) (VmsanMonitor *, GAsyncResult *, VmsanSnapshotMeta *, GError **);
   char *(*describe_exit) (VmsanMonitor *, int wait_status);
   guint (*shutdown_action) (VmsanMonitor *);
 };
@@ -152,6 +162,10 @@ VmsanMonitor *vmsan_vmm_spawn_finish (VmsanVmm *self, GAsyncResult *result, GErr
 VmsanMonitor *
 vmsan_vmm_adopt (VmsanVmm *self, const char *runtime_dir, VmsanProcess *process, GError **error);
 
+/* Whether a snapshot with @meta can be restored by this driver as it is installed now: before
+ * anything is made. NOT_SUPPORTED with what is different. Blocks: worker thread. */
+gboolean vmsan_vmm_check_snapshot (VmsanVmm *self, const VmsanSnapshotMeta *meta, GError **error);
+
 /* ---- Monitor ------------------------------------------------------------------------------- */
 
 VmsanProcess *vmsan_monitor_get_process (VmsanMonitor *self);    /* (transfer none) */
@@ -171,6 +185,19 @@ void vmsan_monitor_pause_async (VmsanMonitor *self,
                                 GAsyncReadyCallback callback,
                                 gpointer user_data);
 gboolean vmsan_monitor_pause_finish (VmsanMonitor *self, GAsyncResult *result, GError **error);
+
+/* Writes the state and the memory of a paused machine to VMSAN_SNAPSHOT_STATE and
+ * VMSAN_SNAPSHOT_MEMORY in its snapshot directory, for vmsan_snapshot_seal(). @meta gets driver,
+ * version and format. NOT_SUPPORTED by drivers that cannot; on failure the files are worth nothing.
+ */
+void vmsan_monitor_snapshot_async (VmsanMonitor *self,
+                                   GCancellable *cancellable,
+                                   GAsyncReadyCallback callback,
+                                   gpointer user_data);
+gboolean vmsan_monitor_snapshot_finish (VmsanMonitor *self,
+                                        GAsyncResult *result,
+                                        VmsanSnapshotMeta *meta,
+                                        GError **error);
 
 /* Connects to stream @stream of the guest's agent, 0 being the control stream. The handshake is
  * the caller's. Returns a connected, non-blocking, close-on-exec descriptor (transfer full), or -1.

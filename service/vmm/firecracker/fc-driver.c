@@ -163,6 +163,34 @@ vmsan_fc_driver_adopt (VmsanVmm *vmm,
   return VMSAN_MONITOR (g_steal_pointer (&monitor));
 }
 
+/* ---- Snapshots ----------------------------------------------------------------------------- */
+
+static gboolean
+vmsan_fc_driver_check_snapshot (VmsanVmm *vmm, const VmsanSnapshotMeta *meta, GError **error)
+{
+  VmsanFcDriver *self = VMSAN_FC_DRIVER (vmm);
+  g_autoptr (VmsanVmmProbe) probe = vmsan_fc_probe_run (self->probe, NULL);
+  VmsanFcVersion version;
+  guint format;
+
+  if (!probe->available)
+    {
+      g_set_error_literal (error, VMSAN_ERROR, VMSAN_ERROR_UNAVAILABLE, probe->reason);
+      return FALSE;
+    }
+  if (!vmsan_fc_version_parse (probe->version, &version, error))
+    return FALSE;
+  format = vmsan_fc_version_get_snapshot_format (&version);
+  /* Of a release too new to know, only the very same is sure to read it. */
+  if (format != 0 ? format == meta->format : g_str_equal (probe->version, meta->version))
+    return TRUE;
+  g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_NOT_SUPPORTED,
+               "The snapshot was made by Firecracker %s (format %u) and cannot be read by %s "
+               "(format %u), which is installed; install a release of the same format",
+               meta->version, meta->format, probe->version, format);
+  return FALSE;
+}
+
 /* ---- Object -------------------------------------------------------------------------------- */
 
 static void
@@ -189,6 +217,7 @@ vmsan_fc_driver_class_init (VmsanFcDriverClass *klass)
   vmm_class->spawn_async = vmsan_fc_driver_spawn_async;
   vmm_class->spawn_finish = vmsan_fc_driver_spawn_finish;
   vmm_class->adopt = vmsan_fc_driver_adopt;
+  vmm_class->check_snapshot = vmsan_fc_driver_check_snapshot;
 }
 
 static void

@@ -31,12 +31,6 @@ enum
 #define THREADS_MAX 32
 #define FILES_MAX   2048 /* as the jailer has it by itself: a vsock connection takes one */
 
-static char *
-in_jail (const VmsanVmmSpec *spec, const char *path)
-{
-  return g_strconcat (BASE_PATH "/" PROGRAM_NAME "/", spec->id, "/root", path, NULL);
-}
-
 /* ---- Arguments ----------------------------------------------------------------------------- */
 
 GStrv
@@ -133,6 +127,9 @@ check_files (const VmsanVmmSpec *spec, GError **error)
     }
   if (fchown (spec->disk_fd, spec->uid, spec->uid) < 0)
     return vmsan_error_set_errno (error, errno, "Cannot give the machine's disk to its user");
+  if (spec->snapshot_dir_fd > 0 && fchown (spec->snapshot_dir_fd, spec->uid, spec->uid) < 0)
+    return vmsan_error_set_errno (error, errno,
+                                  "Cannot give the directory of snapshots to the machine's user");
   return TRUE;
 }
 
@@ -164,6 +161,70 @@ get_program_size (const char *path, guint64 *size, GError **error)
 
 /* ---- Starting ------------------------------------------------------------------------------ */
 
+/* At most these, whose targets it owns. */
+#define N_BINDS_MAX 11
+
+typedef struct
+{
+  VmsanBind binds[N_BINDS_MAX];
+  guint n;
+  GPtrArray *targets;
+} Binds;
+
+static void
+binds_clear (Binds *self)
+{
+  g_ptr_array_unref (self->targets);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Binds, binds_clear)
+
+/* @fd: 0 for what this machine does not have */
+static void
+bind_in_jail (Binds *self, const VmsanVmmSpec *spec, int fd, const char *path, gboolean writable)
+{
+  char *target;
+
+  if (fd <= 0)
+    return;
+  g_return_if_fail (self->n < N_BINDS_MAX);
+  target = g_strconcat (BASE_PATH "/" PROGRAM_NAME "/", spec->id, "/root", path, NULL);
+  g_ptr_array_add (self->targets, target);
+  self->binds[self->n++] = (VmsanBind){ .source_fd = fd, .target = target, .writable = writable };
+}
+
+static void
+bind_all (Binds *self,
+          const VmsanFcPrograms *programs,
+          const VmsanVmmSpec *spec,
+          int run_fd,
+          guint64 jail_bytes)
+{
+  self->binds[self->n++] =
+      (VmsanBind){ .source = programs->jailer, .source_fd = -1, .target = JAILER_PATH };
+  self->binds[self->n++] =
+      (VmsanBind){ .source = programs->firecracker, .source_fd = -1, .target = PROGRAM_PATH };
+  self->binds[self->n++] = (VmsanBind){ .tmpfs_bytes = jail_bytes, .target = BASE_PATH };
+  bind_in_jail (self, spec, spec->kernel_fd, VMSAN_FC_KERNEL_PATH, FALSE);
+  bind_in_jail (self, spec, spec->initramfs_fd, VMSAN_FC_INITRAMFS_PATH, FALSE);
+  bind_in_jail (self, spec, spec->image_fd, VMSAN_FC_IMAGE_PATH, FALSE);
+  bind_in_jail (self, spec, spec->disk_fd, VMSAN_FC_DISK_PATH, TRUE);
+  bind_in_jail (self, spec, run_fd, "/run", TRUE);
+  bind_in_jail (self, spec, spec->snapshot_dir_fd, "/snapshot", TRUE);
+  bind_in_jail (self, spec, spec->state_fd, VMSAN_FC_RESTORE_PATH VMSAN_SNAPSHOT_STATE, FALSE);
+  bind_in_jail (self, spec, spec->memory_fd, VMSAN_FC_RESTORE_PATH VMSAN_SNAPSHOT_MEMORY, FALSE);
+}
+
+/* A snapshot's memory is as large as the guest's, and its state some megabytes. */
+static guint64
+get_largest_file (const VmsanVmmSpec *spec, guint64 program_bytes)
+{
+  guint64 largest = MAX (program_bytes, vmsan_monitor_files_get_largest (spec));
+
+  if (spec->snapshot_dir_fd > 0)
+    largest = MAX (largest, (guint64) spec->memory_mib << 20);
+  return largest;
+}
+
 static VmsanProcess *
 start (const VmsanFcPrograms *programs,
        const VmsanVmmSpec *spec,
@@ -171,32 +232,20 @@ start (const VmsanFcPrograms *programs,
        GError **error)
 {
   g_auto (GStrv) argv = vmsan_fc_jail_arguments (spec);
-  g_autofree char *kernel = in_jail (spec, VMSAN_FC_KERNEL_PATH);
-  g_autofree char *initramfs = in_jail (spec, VMSAN_FC_INITRAMFS_PATH);
-  g_autofree char *image = in_jail (spec, VMSAN_FC_IMAGE_PATH);
-  g_autofree char *disk = in_jail (spec, VMSAN_FC_DISK_PATH);
-  g_autofree char *run = in_jail (spec, "/run");
+  g_auto (Binds) binds = { 0 };
   guint64 program_bytes;
   const VmsanSpawnFd fds[] = { { opened->log_fd, FD_LOG }, { opened->status_fd, FD_STATUS } };
 
+  binds.targets = g_ptr_array_new_with_free_func (g_free);
   if (!get_program_size (programs->firecracker, &program_bytes, error))
     return NULL;
+  bind_all (&binds, programs, spec, opened->run_fd, program_bytes + JAIL_SLACK_BYTES);
 
-  const VmsanBind binds[] = {
-    { .source = programs->jailer, .source_fd = -1, .target = JAILER_PATH },
-    { .source = programs->firecracker, .source_fd = -1, .target = PROGRAM_PATH },
-    { .tmpfs_bytes = program_bytes + JAIL_SLACK_BYTES, .target = BASE_PATH },
-    { .source_fd = spec->kernel_fd, .target = kernel },
-    { .source_fd = spec->initramfs_fd, .target = initramfs },
-    { .source_fd = spec->image_fd, .target = image },
-    { .source_fd = spec->disk_fd, .target = disk, .writable = TRUE },
-    { .source_fd = opened->run_fd, .target = run, .writable = TRUE },
-  };
   const VmsanRlimit rlimits[] = {
     { RLIMIT_CORE, 0 },
     { RLIMIT_NOFILE, FILES_MAX },
     { RLIMIT_NPROC, THREADS_MAX + spec->vcpus },
-    { RLIMIT_FSIZE, MAX (program_bytes, vmsan_monitor_files_get_largest (spec)) },
+    { RLIMIT_FSIZE, get_largest_file (spec, program_bytes) },
   };
   VmsanSpawnSpec child = {
     .argv = (const char *const *) argv,
@@ -205,8 +254,8 @@ start (const VmsanFcPrograms *programs,
              VMSAN_SPAWN_MOUNT_PROC,
     .kept_capabilities = VMSAN_SPAWN_JAILER_CAPABILITIES,
     .cgroup = spec->cgroup,
-    .root_binds = binds,
-    .n_root_binds = G_N_ELEMENTS (binds),
+    .root_binds = binds.binds,
+    .n_root_binds = binds.n,
     .fds = fds,
     .n_fds = G_N_ELEMENTS (fds),
     .rlimits = rlimits,

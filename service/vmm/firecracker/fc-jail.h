@@ -23,6 +23,10 @@
 #define VMSAN_FC_IMAGE_PATH     "/image"
 #define VMSAN_FC_DISK_PATH      "/disk"
 
+/* Where it writes snapshots, and has the one that it goes on from. */
+#define VMSAN_FC_SNAPSHOT_PATH "/snapshot/"
+#define VMSAN_FC_RESTORE_PATH  "/restore/"
+
 /* In /run of the jail, which is RUN in the runtime directory. */
 #define VMSAN_FC_RUN          "jail"
 #define VMSAN_FC_API_SOCKET   "api.sock"

@@ -22,6 +22,8 @@
 /* From the jailer's start to the API; far more than it takes on a busy host. */
 #define API_DEADLINE_MS  10000
 #define CALL_DEADLINE_MS 10000
+/* All of the guest's memory goes to a disk. */
+#define SNAPSHOT_DEADLINE_MS (10 * 60 * 1000)
 /* Of the guest's kernel, to say whether somebody listens. */
 #define CONNECT_DEADLINE_MS 5000
 
@@ -50,6 +52,7 @@ struct _VmsanFcMonitor
   uid_t uid;  /* whose that is */
   VmsanFcApi *api;
   VmsanFcVersion version;
+  gboolean restored; /* its machine goes on from a snapshot, and is paused until then */
 };
 
 G_DEFINE_FINAL_TYPE (VmsanFcMonitor, vmsan_fc_monitor, VMSAN_TYPE_MONITOR)
@@ -80,6 +83,7 @@ on_called (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 call (VmsanMonitor *monitor,
       VmsanFcRequest *request,
+      guint deadline_ms,
       GCancellable *cancellable,
       GAsyncReadyCallback callback,
       gpointer user_data)
@@ -88,7 +92,7 @@ call (VmsanMonitor *monitor,
   g_autoptr (VmsanFcRequest) owned = request;
   GTask *task = g_task_new (self, cancellable, callback, user_data);
 
-  vmsan_fc_api_send_async (self->api, request, CALL_DEADLINE_MS, cancellable, on_called, task);
+  vmsan_fc_api_send_async (self->api, request, deadline_ms, cancellable, on_called, task);
 }
 
 static gboolean
@@ -104,7 +108,11 @@ vmsan_fc_monitor_boot_async (VmsanMonitor *monitor,
                              GAsyncReadyCallback callback,
                              gpointer user_data)
 {
-  call (monitor, vmsan_fc_request_new_action (VMSAN_FC_START), cancellable, callback, user_data);
+  VmsanFcMonitor *self = VMSAN_FC_MONITOR (monitor);
+  VmsanFcRequest *request = self->restored ? vmsan_fc_request_new_set_paused (FALSE)
+                                           : vmsan_fc_request_new_action (VMSAN_FC_START);
+
+  call (monitor, request, CALL_DEADLINE_MS, cancellable, callback, user_data);
 }
 
 static void
@@ -127,7 +135,8 @@ vmsan_fc_monitor_pause_async (VmsanMonitor *monitor,
           self->version.major, self->version.minor, self->version.patch);
       return;
     }
-  call (monitor, vmsan_fc_request_new_set_paused (paused), cancellable, callback, user_data);
+  call (monitor, vmsan_fc_request_new_set_paused (paused), CALL_DEADLINE_MS, cancellable, callback,
+        user_data);
 }
 
 static void
@@ -136,8 +145,43 @@ vmsan_fc_monitor_power_button_async (VmsanMonitor *monitor,
                                      GAsyncReadyCallback callback,
                                      gpointer user_data)
 {
-  call (monitor, vmsan_fc_request_new_action (VMSAN_FC_CTRL_ALT_DEL), cancellable, callback,
-        user_data);
+  call (monitor, vmsan_fc_request_new_action (VMSAN_FC_CTRL_ALT_DEL), CALL_DEADLINE_MS, cancellable,
+        callback, user_data);
+}
+
+static void
+vmsan_fc_monitor_snapshot_async (VmsanMonitor *monitor,
+                                 GCancellable *cancellable,
+                                 GAsyncReadyCallback callback,
+                                 gpointer user_data)
+{
+  GError *error = NULL;
+  VmsanFcRequest *request =
+      vmsan_fc_request_new_snapshot_create (VMSAN_FC_SNAPSHOT_PATH VMSAN_SNAPSHOT_STATE,
+                                            VMSAN_FC_SNAPSHOT_PATH VMSAN_SNAPSHOT_MEMORY, FALSE,
+                                            &error);
+
+  if (request != NULL)
+    call (monitor, request, SNAPSHOT_DEADLINE_MS, cancellable, callback, user_data);
+  else
+    g_task_report_error (monitor, callback, user_data, vmsan_fc_monitor_snapshot_async, error);
+}
+
+static gboolean
+vmsan_fc_monitor_snapshot_finish (VmsanMonitor *monitor,
+                                  GAsyncResult *result,
+                                  VmsanSnapshotMeta *meta,
+                                  GError **error)
+{
+  VmsanFcMonitor *self = VMSAN_FC_MONITOR (monitor);
+
+  if (!call_finish (monitor, result, error))
+    return FALSE;
+  meta->driver = g_strdup ("firecracker");
+  meta->version =
+      g_strdup_printf ("%u.%u.%u", self->version.major, self->version.minor, self->version.patch);
+  meta->format = vmsan_fc_version_get_snapshot_format (&self->version);
+  return TRUE;
 }
 
 static guint
@@ -478,6 +522,7 @@ vmsan_fc_monitor_set_up_async (VmsanFcMonitor *self,
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
   SetUp *set_up = g_new0 (SetUp, 1);
 
+  self->restored = spec->state_fd > 0;
   set_up->spec = vmsan_vmm_spec_copy (spec);
   set_up->stop = g_cancellable_new ();
   g_task_set_check_cancellable (task, FALSE);
@@ -543,6 +588,8 @@ vmsan_fc_monitor_class_init (VmsanFcMonitorClass *klass)
   monitor_class->connect_finish = vmsan_fc_monitor_connect_finish;
   monitor_class->power_button_async = vmsan_fc_monitor_power_button_async;
   monitor_class->power_button_finish = call_finish;
+  monitor_class->snapshot_async = vmsan_fc_monitor_snapshot_async;
+  monitor_class->snapshot_finish = vmsan_fc_monitor_snapshot_finish;
   monitor_class->describe_exit = vmsan_fc_monitor_describe_exit;
   monitor_class->shutdown_action = vmsan_fc_monitor_shutdown_action;
 }

@@ -10,6 +10,9 @@
 
 #include <sys/stat.h>
 
+#define INTERFACE  "eth0"
+#define VSOCK_PATH "/run/" VMSAN_FC_VSOCK_SOCKET
+
 /* Of virtio-blk. */
 #define SERIAL_LENGTH_MAX 20
 
@@ -82,17 +85,46 @@ add_network (GPtrArray *requests,
              const VmsanFcVersion *version,
              GError **error)
 {
-  const VmsanFcInterface interface = { .id = "eth0", .tap = VMSAN_NET_TAP_NAME, .mac = spec->mac };
+  const VmsanFcInterface interface = { .id = INTERFACE,
+                                       .tap = VMSAN_NET_TAP_NAME,
+                                       .mac = spec->mac };
 
   return spec->namespace_fd <= 0 ||
          add (requests, vmsan_fc_request_new_interface (version, &interface, error));
 }
 
-GPtrArray *
-vmsan_fc_setup_build (const VmsanVmmSpec *spec, const VmsanFcVersion *version, GError **error)
+/* All else is in the snapshot. Inside its jail and namespace every machine has the same paths and
+ * the same tap, so the overrides say what the snapshot does; they are for one that was made
+ * elsewhere. */
+static gboolean
+add_restore (GPtrArray *requests,
+             const VmsanVmmSpec *spec,
+             const VmsanFcVersion *version,
+             GError **error)
 {
-  g_autoptr (GPtrArray) requests =
-      g_ptr_array_new_with_free_func ((GDestroyNotify) vmsan_fc_request_unref);
+  const VmsanFcOverride override = { .id = INTERFACE, .tap = VMSAN_NET_TAP_NAME };
+  VmsanFcSnapshotLoad load = {
+    .state_path = VMSAN_FC_RESTORE_PATH VMSAN_SNAPSHOT_STATE,
+    .memory_path = VMSAN_FC_RESTORE_PATH VMSAN_SNAPSHOT_MEMORY,
+    .clock_realtime = vmsan_fc_version_has (version, VMSAN_FC_CLOCK_REALTIME),
+  };
+
+  if (spec->namespace_fd > 0 && vmsan_fc_version_has (version, VMSAN_FC_NETWORK_OVERRIDES))
+    {
+      load.overrides = &override;
+      load.n_overrides = 1;
+    }
+  if (vmsan_fc_version_has (version, VMSAN_FC_VSOCK_OVERRIDE))
+    load.vsock_path = VSOCK_PATH;
+  return add (requests, vmsan_fc_request_new_snapshot_load (version, &load, error));
+}
+
+static gboolean
+add_machine (GPtrArray *requests,
+             const VmsanVmmSpec *spec,
+             const VmsanFcVersion *version,
+             GError **error)
+{
   g_autofree char *arguments = make_kernel_arguments (spec, error);
   const VmsanFcMachine machine = { .vcpus = spec->vcpus, .memory_mib = spec->memory_mib };
   const VmsanFcBootSource source = {
@@ -101,12 +133,20 @@ vmsan_fc_setup_build (const VmsanVmmSpec *spec, const VmsanFcVersion *version, G
     .arguments = arguments,
   };
 
-  if (arguments == NULL || !add (requests, vmsan_fc_request_new_machine (&machine, error)) ||
-      !add (requests, vmsan_fc_request_new_boot_source (&source, error)) ||
-      !add_disks (requests, error) || !add_network (requests, spec, version, error) ||
-      !add (requests, vmsan_fc_request_new_vsock (VMSAN_FC_GUEST_CID, "/run/" VMSAN_FC_VSOCK_SOCKET,
-                                                  error)) ||
-      !add (requests, vmsan_fc_request_new_entropy (&entropy_limit, error)))
-    return NULL;
-  return g_steal_pointer (&requests);
+  return arguments != NULL && add (requests, vmsan_fc_request_new_machine (&machine, error)) &&
+         add (requests, vmsan_fc_request_new_boot_source (&source, error)) &&
+         add_disks (requests, error) && add_network (requests, spec, version, error) &&
+         add (requests, vmsan_fc_request_new_vsock (VMSAN_FC_GUEST_CID, VSOCK_PATH, error)) &&
+         add (requests, vmsan_fc_request_new_entropy (&entropy_limit, error));
+}
+
+GPtrArray *
+vmsan_fc_setup_build (const VmsanVmmSpec *spec, const VmsanFcVersion *version, GError **error)
+{
+  g_autoptr (GPtrArray) requests =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) vmsan_fc_request_unref);
+  gboolean made = spec->state_fd > 0 ? add_restore (requests, spec, version, error)
+                                     : add_machine (requests, spec, version, error);
+
+  return made ? g_steal_pointer (&requests) : NULL;
 }

@@ -11,7 +11,8 @@
 #define VMSAN_FC_GUEST_CID 3
 
 /* Of VmsanFcRequest, (transfer full); pure but for looking at the two disks. All of them come
- * before the action that starts the machine. */
+ * before the action that starts the machine; one that goes on from a snapshot is there, paused,
+ * after them. */
 GPtrArray *
 vmsan_fc_setup_build (const VmsanVmmSpec *spec, const VmsanFcVersion *version, GError **error);
 
