@@ -244,11 +244,8 @@ load_records (VmsanVmManager *self, GPtrArray *vms, GError **error)
 }
 
 static void
-on_probed (GObject *source, GAsyncResult *result, gpointer user_data)
+finish_probe (VmsanVmManager *self, VmsanVmm *vmm, GAsyncResult *result)
 {
-  g_autoptr (GTask) task = user_data;
-  VmsanVmManager *self = g_task_get_source_object (task);
-  VmsanVmm *vmm = VMSAN_VMM (source);
   g_autoptr (GError) error = NULL;
   VmsanVmmProbe *probe = vmsan_vmm_probe_finish (vmm, result, &error);
 
@@ -260,6 +257,14 @@ on_probed (GObject *source, GAsyncResult *result, gpointer user_data)
       probe->reason = g_strdup (error->message);
     }
   g_hash_table_replace (self->probes, g_strdup (vmsan_vmm_get_name (vmm)), probe);
+}
+
+static void
+on_probed (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+
+  finish_probe (g_task_get_source_object (task), VMSAN_VMM (source), result);
   probe_next (g_steal_pointer (&task));
 }
 
@@ -487,6 +492,7 @@ typedef struct
   const VmsanVmRequest *request;
   char *actor;
   GCancellable *cancellable;
+  guint n_probes; /* under way */
 } Creation;
 
 static void
@@ -551,6 +557,53 @@ on_request_checked (GObject *source, GAsyncResult *result, gpointer user_data)
     g_task_return_error (task, error);
 }
 
+/* Consumes @task. */
+static void
+check_network (VmsanVmManager *self, GTask *task)
+{
+  const Creation *creation = g_task_get_task_data (task);
+  const VmsanVmRequest *request = creation->request;
+
+  if (request->network->has_network)
+    vmsan_net_manager_check_async (self->context.networks, request->network, NULL, request->start,
+                                   on_request_checked, task);
+  else
+    create (self, task);
+}
+
+static void
+on_probed_again (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  VmsanVmManager *self = g_task_get_source_object (task);
+  Creation *creation = g_task_get_task_data (task);
+
+  finish_probe (self, VMSAN_VMM (source), result);
+  if (--creation->n_probes == 0)
+    check_network (self, g_steal_pointer (&task));
+}
+
+/* A driver that did not work may do so now: somebody has installed its programs. Consumes @task. */
+static void
+probe_again (VmsanVmManager *self, GTask *task)
+{
+  g_autoptr (GTask) owned = task;
+  Creation *creation = g_task_get_task_data (task);
+
+  for (guint i = 0; i < self->context.vmms->len; i++)
+    {
+      VmsanVmm *vmm = g_ptr_array_index (self->context.vmms, i);
+      const VmsanVmmProbe *probe = g_hash_table_lookup (self->probes, vmsan_vmm_get_name (vmm));
+
+      if (probe != NULL && probe->available)
+        continue;
+      creation->n_probes++;
+      vmsan_vmm_probe_async (vmm, NULL, on_probed_again, g_object_ref (task));
+    }
+  if (creation->n_probes == 0)
+    check_network (self, g_steal_pointer (&owned));
+}
+
 void
 vmsan_vm_manager_create_async (VmsanVmManager *self,
                                const VmsanVmRequest *request,
@@ -571,11 +624,8 @@ vmsan_vm_manager_create_async (VmsanVmManager *self,
   /* Twice: who has no room causes no work, and others may come in while there is some. */
   if (!check_room (self, request, &error))
     g_task_return_error (task, error);
-  else if (request->network->has_network)
-    vmsan_net_manager_check_async (self->context.networks, request->network, NULL, request->start,
-                                   on_request_checked, g_steal_pointer (&task));
   else
-    create (self, g_steal_pointer (&task));
+    probe_again (self, g_steal_pointer (&task));
 }
 
 VmsanVm *
