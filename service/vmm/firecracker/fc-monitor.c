@@ -37,6 +37,8 @@
 #define VERSION_SIZE_MAX 64
 
 #define LAST_WORDS_MAX 300
+/* From a lost connection to the end of the process. */
+#define END_GRACE_MS 300
 
 /* Of the supervisor. */
 #define EXIT_SETUP_FAILED 125
@@ -343,13 +345,16 @@ typedef struct
   GCancellable *stop; /* of all that is under way */
   GSource *caller;    /* nullable; cancels the above when the caller cancels */
   guint n_pending;
-  GError *error; /* the first */
+  GError *error;  /* the first */
+  GSource *grace; /* until it is killed */
+  gboolean killed;
 } SetUp;
 
 static void
 set_up_free (SetUp *self)
 {
   vmsan_source_clear (&self->caller);
+  vmsan_source_clear (&self->grace);
   vmsan_vmm_spec_free (self->spec);
   g_object_unref (self->stop);
   g_clear_error (&self->error);
@@ -374,20 +379,12 @@ static void
 on_ended (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
+  VmsanFcMonitor *self = g_task_get_source_object (task);
   SetUp *set_up = g_task_get_task_data (task);
 
   vmsan_process_wait_finish (VMSAN_PROCESS (source), result, NULL, NULL);
-  g_task_return_error (task, g_steal_pointer (&set_up->error));
-}
-
-/* Nothing is under way any more. Why it ended says more than that a call was not answered. */
-static void
-give_up (VmsanFcMonitor *self, GTask *task)
-{
-  SetUp *set_up = g_task_get_task_data (task);
-  VmsanProcess *process = vmsan_monitor_get_process (VMSAN_MONITOR (self));
-
-  if (vmsan_process_has_ended (process))
+  vmsan_source_clear (&set_up->grace);
+  if (!set_up->killed)
     {
       g_autofree char *words = read_last_words (self);
 
@@ -396,8 +393,34 @@ give_up (VmsanFcMonitor *self, GTask *task)
                                    "Firecracker ended before its machine was made%s%s",
                                    *words != '\0' ? "; its last words: " : "", words);
     }
-  vmsan_process_kill (process, SIGKILL, NULL);
-  vmsan_process_wait_async (process, NULL, on_ended, g_object_ref (task));
+  g_task_return_error (task, g_steal_pointer (&set_up->error));
+}
+
+static gboolean
+on_grace_over (gpointer user_data)
+{
+  GTask *task = user_data;
+  VmsanFcMonitor *self = g_task_get_source_object (task);
+  SetUp *set_up = g_task_get_task_data (task);
+
+  set_up->killed = TRUE;
+  vmsan_process_kill (vmsan_monitor_get_process (VMSAN_MONITOR (self)), SIGKILL, NULL);
+  return G_SOURCE_REMOVE;
+}
+
+/* Nothing is under way any more. One that is about to end by itself may do so: why it ended says
+ * more than that a call was not answered. */
+static void
+give_up (VmsanFcMonitor *self, GTask *task)
+{
+  SetUp *set_up = g_task_get_task_data (task);
+
+  g_cancellable_cancel (set_up->stop);
+  set_up->grace = g_timeout_source_new (END_GRACE_MS);
+  g_source_set_callback (set_up->grace, on_grace_over, task, NULL);
+  g_source_attach (set_up->grace, g_task_get_context (task));
+  vmsan_process_wait_async (vmsan_monitor_get_process (VMSAN_MONITOR (self)), NULL, on_ended,
+                            g_object_ref (task));
 }
 
 /* Consumes @error, which is kept when it is the first. */

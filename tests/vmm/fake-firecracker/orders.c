@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static char path[4096];
 
@@ -14,11 +15,14 @@ void
 orders_init (const char *program)
 {
   const char *given = getenv ("FAKE_FIRECRACKER_ORDERS");
+  const char *name = strrchr (program, '/');
 
   if (given != NULL)
     snprintf (path, sizeof path, "%s", given);
   else
     snprintf (path, sizeof path, "%s.orders", program);
+  if (access (path, F_OK) < 0)
+    snprintf (path, sizeof path, "/run/%s.orders", name != NULL ? name + 1 : program);
 }
 
 /* What follows @prefix and a space in @line; NULL when it begins otherwise. */
