@@ -5,6 +5,7 @@
 
 #include "storage/content-copy.h"
 #include "storage/content-meta.h"
+#include "storage/content-source.h"
 #include "storage/content-store-private.h"
 #include "storage/content-store.h"
 #include "storage/image-build.h"
@@ -15,9 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <string.h>
-#include <sys/statfs.h>
 #include <sys/statvfs.h>
 
 #define ADDS_MAX         16 /* at once, each with a thread */
@@ -31,15 +30,9 @@
 
 typedef struct
 {
-  int fd;
-  struct stat st;
-} Source;
-
-typedef struct
-{
   VmsanContentStore *store;
-  Source source;
-  Source modules_source;
+  VmsanContentSource source;
+  VmsanContentSource modules_source;
   GArray *modules; /* VmsanModule */
   char *name;
   char *version;
@@ -91,63 +84,6 @@ add_new (VmsanContentStore *store, const char *name, uid_t added_by)
   return self;
 }
 
-/* Reading a file of FUSE waits for whoever serves it, for ever if that likes. Only the builder,
- * which can be killed, may wait for others, and it takes a pipe. */
-static gboolean
-check_not_fuse (const Source *source, const char *what, GError **error)
-{
-  struct statfs fs;
-
-  if (fstatfs (source->fd, &fs) < 0)
-    return vmsan_error_set_errno (error, errno, "Asking about the %s's file system failed", what);
-  if (fs.f_type != FUSE_SUPER_MAGIC)
-    return TRUE;
-  return vmsan_error_refuse (
-      error,
-      "The %s lies on a FUSE file system, which vmsan does not read from; copy it to "
-      "another one first",
-      what);
-}
-
-static gboolean
-check_kind (const Source *source, const char *what, gboolean allow_pipe, GError **error)
-{
-  mode_t mode = source->st.st_mode;
-
-  if (S_ISREG (mode) || (allow_pipe && S_ISFIFO (mode)))
-    return TRUE;
-  if (S_ISDIR (mode) && allow_pipe)
-    return vmsan_error_refuse (
-        error,
-        "The %s is a directory, and vmsan does not read directories on behalf of "
-        "others; give a tar stream of it (“vmsan-client image add DIR” does)",
-        what);
-  if (S_ISBLK (mode) || S_ISCHR (mode))
-    return vmsan_error_refuse (error, "The %s is a device; copy what it holds to a file", what);
-  return vmsan_error_refuse (error, "The %s is no regular file%s", what,
-                             allow_pipe ? " or pipe" : "");
-}
-
-/* Duplicates @fd when it can be read from and is of a fitting kind. */
-static gboolean
-take_source (Source *self, int fd, const char *what, gboolean allow_pipe, GError **error)
-{
-  int flags = fcntl (fd, F_GETFL);
-
-  if (flags < 0 || fstat (fd, &self->st) < 0)
-    return vmsan_error_set_errno (error, errno, "The %s's descriptor cannot be used", what);
-  if ((flags & O_PATH) != 0 || (flags & O_ACCMODE) == O_WRONLY)
-    return vmsan_error_refuse (error,
-                               "The %s's descriptor is not open for reading; open it with O_RDONLY",
-                               what);
-  if (!check_kind (self, what, allow_pipe, error))
-    return FALSE;
-  self->fd = fcntl (fd, F_DUPFD_CLOEXEC, 3);
-  if (self->fd < 0)
-    return vmsan_error_set_errno (error, errno, "Duplicating the %s's descriptor failed", what);
-  return TRUE;
-}
-
 /* ---- Storing, in the worker ---------------------------------------------------------------- */
 
 static int
@@ -172,7 +108,7 @@ check_size (guint64 size, guint64 max_bytes, const char *what, GError **error)
 }
 
 static gboolean
-check_space (int fd, const Source *source, GError **error)
+check_space (int fd, const VmsanContentSource *source, GError **error)
 {
   guint64 needed = MIN ((guint64) source->st.st_blocks * 512, (guint64) source->st.st_size);
   struct statvfs vfs;
@@ -257,7 +193,7 @@ store_image (Add *self, GCancellable *cancellable, GError **error)
 
   /* Nobody but the builder reads from a pipe. */
   if (S_ISREG (self->source.st.st_mode) &&
-      (!check_not_fuse (&self->source, "image", error) ||
+      (!vmsan_content_source_check_not_fuse (&self->source, "image", error) ||
        !vmsan_image_probe (self->source.fd, self->source.st.st_size, &format, error)))
     return NULL;
   fd = create_file (self, "content", error);
@@ -318,7 +254,7 @@ check_kernel_sources (Add *self, GError **error)
   const char *format;
   guint64 total = 0;
 
-  if (!check_not_fuse (&self->source, "kernel", error) ||
+  if (!vmsan_content_source_check_not_fuse (&self->source, "kernel", error) ||
       !check_size (self->source.st.st_size, KERNEL_BYTES_MAX, "kernel", error) ||
       !vmsan_kernel_probe (self->source.fd, self->source.st.st_size, &format, error))
     return FALSE;
@@ -332,7 +268,7 @@ check_kernel_sources (Add *self, GError **error)
                                " bytes together, and the file of modules has %" G_GUINT64_FORMAT
                                "; both must be the same",
                                total, (guint64) self->modules_source.st.st_size);
-  return check_not_fuse (&self->modules_source, "file of modules", error);
+  return vmsan_content_source_check_not_fuse (&self->modules_source, "file of modules", error);
 }
 
 static VmsanContent *
@@ -488,7 +424,7 @@ vmsan_content_store_add_image_async (VmsanContentStore *self,
   g_task_set_check_cancellable (task, FALSE);
   add->max_bytes = max_bytes;
   if (!vmsan_content_store_check_name (self, add->name, 0, &error) ||
-      !take_source (&add->source, source_fd, "image", TRUE, &error))
+      !vmsan_content_source_take (&add->source, source_fd, "image", TRUE, &error))
     {
       g_prefix_error (&error, "Adding the image failed: ");
       g_task_return_error (task, error);
@@ -520,9 +456,9 @@ vmsan_content_store_add_kernel_async (VmsanContentStore *self,
   if (!vmsan_content_store_check_name (self, add->name, 0, &error) ||
       !vmsan_content_check_version (version, &error) ||
       !vmsan_initramfs_check_modules (modules, n_modules, &error) ||
-      !take_source (&add->source, kernel_fd, "kernel", FALSE, &error) ||
-      (n_modules > 0 &&
-       !take_source (&add->modules_source, modules_fd, "file of modules", FALSE, &error)))
+      !vmsan_content_source_take (&add->source, kernel_fd, "kernel", FALSE, &error) ||
+      (n_modules > 0 && !vmsan_content_source_take (&add->modules_source, modules_fd,
+                                                    "file of modules", FALSE, &error)))
     {
       g_prefix_error (&error, "Adding the kernel failed: ");
       g_task_return_error (task, error);
