@@ -13,29 +13,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
-#include <sys/mman.h>
 
 #define DEFAULT_PROGRAM     PKGLIBEXECDIR "/vmsan-image-builder"
 #define DEFAULT_DEADLINE_MS (30 * 60 * 1000)
-#define REPORT_FD           3
-#define REPORT_BYTES_MAX    1024
 
 static VmsanImageBuildConfig config = {
   .program = DEFAULT_PROGRAM,
   .deadline_ms = DEFAULT_DEADLINE_MS,
-};
-
-/* How the builder's first word becomes an error; see image-builder/report.h. */
-static const struct
-{
-  const char *word;
-  VmsanError code;
-} words[] = {
-  { "invalid ", VMSAN_ERROR_INVALID_ARGUMENT },
-  { "limit ", VMSAN_ERROR_LIMIT_EXCEEDED },
-  { "space ", VMSAN_ERROR_NO_SPACE },
-  { "failed ", VMSAN_ERROR_FAILED },
 };
 
 void
@@ -79,27 +63,6 @@ take_back (int output_fd, guint64 max_bytes, GError **error)
   return FALSE;
 }
 
-/* What the builder said is hostile, as what it read is. */
-static void
-read_report (int report_fd, GError **error)
-{
-  char report[REPORT_BYTES_MAX + 1] = { 0 };
-  gssize n = pread (report_fd, report, REPORT_BYTES_MAX, 0);
-
-  for (guint i = 0; n > 0 && i < G_N_ELEMENTS (words); i++)
-    if (g_str_has_prefix (report, words[i].word))
-      {
-        g_autofree char *text = g_utf8_make_valid (report + strlen (words[i].word), -1);
-
-        for (char *c = text; *c != '\0'; c++)
-          if (g_ascii_iscntrl (*c))
-            *c = ' ';
-        g_clear_error (error);
-        g_set_error (error, VMSAN_ERROR, words[i].code, "%s", g_strstrip (text));
-        return;
-      }
-}
-
 static gboolean
 run_builder (int program_fd,
              int source_fd,
@@ -115,7 +78,7 @@ run_builder (int program_fd,
   const char *const argv[] = {
     config.program, max, mke2fs, "/scratch", "/output", NULL,
   };
-  const VmsanSpawnFd fds[] = { { source_fd, STDIN_FILENO }, { report_fd, REPORT_FD } };
+  const VmsanSpawnFd fds[] = { { source_fd, STDIN_FILENO }, { report_fd, VMSAN_TOOL_REPORT_FD } };
   const VmsanRlimit rlimits[] = {
     { RLIMIT_AS, (rlim_t) 2 << 30 },
     { RLIMIT_CPU, config.deadline_ms / 1000 + 1 },
@@ -146,18 +109,6 @@ run_builder (int program_fd,
   return vmsan_process_run (&spec, config.deadline_ms, cancellable, error);
 }
 
-static int
-open_program (GError **error)
-{
-  int fd = open (config.program, O_PATH | O_CLOEXEC);
-
-  if (fd < 0)
-    g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_UNAVAILABLE,
-                 "The image builder “%s” cannot be opened: %s; install vmsan again", config.program,
-                 g_strerror (errno));
-  return fd;
-}
-
 gboolean
 vmsan_image_build (VmsanManagedRoot *root,
                    const char *scratch,
@@ -168,23 +119,22 @@ vmsan_image_build (VmsanManagedRoot *root,
                    GError **error)
 {
   g_autoptr (GError) local_error = NULL;
-  vmsan_autofd int program_fd = open_program (error);
+  vmsan_autofd int program_fd = vmsan_tool_open (config.program, error);
   vmsan_autofd int report_fd = -1;
   vmsan_autofd int scratch_fd = -1;
 
   if (program_fd < 0)
     return FALSE;
-  report_fd = memfd_create ("vmsan-report", MFD_CLOEXEC);
+  report_fd = vmsan_tool_new_report (error);
   if (report_fd < 0)
-    return vmsan_error_set_errno (error, errno, "Making a file for the builder's report failed");
+    return FALSE;
   scratch_fd = hand_over (root, scratch, output_fd, error);
   if (scratch_fd < 0)
     return FALSE;
   if (run_builder (program_fd, source_fd, scratch_fd, output_fd, report_fd, max_bytes, cancellable,
                    &local_error))
     return take_back (output_fd, max_bytes, error);
-  if (g_error_matches (local_error, VMSAN_ERROR, VMSAN_ERROR_FAILED))
-    read_report (report_fd, &local_error);
+  vmsan_tool_explain (report_fd, &local_error);
   g_propagate_prefixed_error (error, g_steal_pointer (&local_error),
                               "Building an image from the archive failed: ");
   return FALSE;
