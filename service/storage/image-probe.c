@@ -339,18 +339,31 @@ get_elf_type (const Head *head)
   return get_number (head, G_STRUCT_OFFSET (Elf64_Ehdr, e_type), 2);
 }
 
+/* Program headers have one size, and a few of them follow the ELF header at once: so linkers write
+ * them, and so they are all in the head. */
 static gboolean
 check_vmlinux (const Head *head, guint64 size, GError **error)
 {
   guint64 table = get_number (head, G_STRUCT_OFFSET (Elf64_Ehdr, e_phoff), 8);
+  guint64 entry_size = get_number (head, G_STRUCT_OFFSET (Elf64_Ehdr, e_phentsize), 2);
   guint64 n = get_number (head, G_STRUCT_OFFSET (Elf64_Ehdr, e_phnum), 2);
 
-  if (!is_elf_x86_64 (head) || get_elf_type (head) != ET_EXEC || n == 0)
+  if (!is_elf_x86_64 (head) || get_elf_type (head) != ET_EXEC || n == 0 ||
+      table < sizeof (Elf64_Ehdr) || entry_size != sizeof (Elf64_Phdr))
     return vmsan_error_refuse (
         error, "This ELF file is no kernel for x86-64; give a bzImage or an uncompressed "
                "vmlinux");
-  if (table > size || n * sizeof (Elf64_Phdr) > size - table)
+  if (table > head->size || n * sizeof (Elf64_Phdr) > head->size - table)
     return vmsan_error_refuse (error, "This kernel is cut off; copy it again");
+  for (guint64 i = 0; i < n; i++)
+    {
+      guint64 header = table + i * sizeof (Elf64_Phdr);
+      guint64 offset = get_number (head, header + G_STRUCT_OFFSET (Elf64_Phdr, p_offset), 8);
+      guint64 length = get_number (head, header + G_STRUCT_OFFSET (Elf64_Phdr, p_filesz), 8);
+
+      if (offset > size || length > size - offset)
+        return vmsan_error_refuse (error, "This kernel is cut off; copy it again");
+    }
   return TRUE;
 }
 

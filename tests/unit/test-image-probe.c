@@ -377,15 +377,19 @@ put_elf (int fd, guint type, guint machine)
     .e_type = type,
     .e_machine = machine,
     .e_phoff = sizeof header,
+    .e_phentsize = sizeof (Elf64_Phdr),
     .e_phnum = 2,
   };
+  const Elf64_Phdr segments[2] = { { .p_offset = 1024, .p_filesz = 3072 }, { .p_type = PT_NOTE } };
 
   storage_put (fd, 0, &header, sizeof header);
+  storage_put (fd, sizeof header, segments, sizeof segments);
 }
 
 static void
 test_an_elf_kernel_is_for_x86_64 (StorageFixture *f, gconstpointer data)
 {
+  const guint64 segment = sizeof (Elf64_Ehdr); /* the first one's header */
   vmsan_autofd int fd = open_new (f, "kernel", 4096);
 
   put_elf (fd, ET_EXEC, EM_X86_64);
@@ -398,6 +402,15 @@ test_an_elf_kernel_is_for_x86_64 (StorageFixture *f, gconstpointer data)
   storage_put_number (fd, G_STRUCT_OFFSET (Elf64_Ehdr, e_phoff), 1 << 20, 8);
   assert_no_kernel (fd, "cut off");
   storage_put_number (fd, G_STRUCT_OFFSET (Elf64_Ehdr, e_phoff), G_MAXUINT64, 8);
+  assert_no_kernel (fd, "cut off");
+  put_elf (fd, ET_EXEC, EM_X86_64);
+  storage_put_number (fd, G_STRUCT_OFFSET (Elf64_Ehdr, e_phentsize), 32, 2);
+  assert_no_kernel (fd, "x86-64");
+  put_elf (fd, ET_EXEC, EM_X86_64);
+  storage_put_number (fd, segment + G_STRUCT_OFFSET (Elf64_Phdr, p_filesz), 3073, 8);
+  assert_no_kernel (fd, "cut off");
+  put_elf (fd, ET_EXEC, EM_X86_64);
+  storage_put_number (fd, segment + G_STRUCT_OFFSET (Elf64_Phdr, p_offset), G_MAXUINT64, 8);
   assert_no_kernel (fd, "cut off");
   storage_put (fd, 0, "\x1f\x8b\0\0\0\0", 6);
   assert_no_kernel (fd, "decompress");
