@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* How the builder says why it gave up: one line on descriptor 3 for vmsand, a word of this list and
- * a text, and the same text on standard error. */
+/* How a confined tool (this one, or the kernel unpacker) says why it gave up: one line on
+ * descriptor 3 for vmsand, a word of this list and a text, and the same text on standard error. */
 
 #pragma once
 
@@ -9,7 +9,7 @@
 
 enum ReportKind
 {
-  REPORT_INVALID, /* the archive is not acceptable */
+  REPORT_INVALID, /* what it was given is not acceptable */
   REPORT_LIMIT,   /* larger than allowed */
   REPORT_SPACE,   /* the host's file system is full */
   REPORT_FAILED,  /* anything else */

@@ -11,6 +11,7 @@
 #include "storage/image-build.h"
 #include "storage/image-probe.h"
 #include "storage/initramfs.h"
+#include "storage/kernel-unpack.h"
 #include "sys/error.h"
 #include "sys/fd.h"
 
@@ -19,8 +20,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-#define ADDS_MAX         16 /* at once, each with a thread */
-#define KERNEL_BYTES_MAX (G_GUINT64_CONSTANT (512) << 20)
+#define ADDS_MAX 16 /* at once, each with a thread */
 
 /* Left alone, so that an image that just fits does not starve the machines' disks. */
 #define SPARE_BYTES (G_GUINT64_CONSTANT (64) << 20)
@@ -40,7 +40,8 @@ typedef struct
   guint64 max_bytes;
 
   GThread *thread;
-  char *temporary; /* relative to the root */
+  char *temporary;   /* relative to the root */
+  gboolean is_known; /* there is an entry with this content */
   gboolean is_new;
 } Add;
 
@@ -107,10 +108,15 @@ check_size (guint64 size, guint64 max_bytes, const char *what, GError **error)
   return FALSE;
 }
 
-static gboolean
-check_space (int fd, const VmsanContentSource *source, GError **error)
+static guint64
+get_stored_size (const VmsanContentSource *source)
 {
-  guint64 needed = MIN ((guint64) source->st.st_blocks * 512, (guint64) source->st.st_size);
+  return MIN ((guint64) source->st.st_blocks * 512, (guint64) source->st.st_size);
+}
+
+static gboolean
+check_space (int fd, guint64 needed, GError **error)
+{
   struct statvfs vfs;
   guint64 available;
 
@@ -175,7 +181,7 @@ copy_image (Add *self, int content_fd, GCancellable *cancellable, GError **error
   sha256_init (&hash);
   if (!check_size (self->source.st.st_size, self->max_bytes, "image", error) ||
       !vmsan_content_store_check_name (self->store, self->name, self->source.st.st_size, error) ||
-      !check_space (content_fd, &self->source, error) ||
+      !check_space (content_fd, get_stored_size (&self->source), error) ||
       !vmsan_content_copy (self->source.fd, 0, self->source.st.st_size, content_fd, 0, &hash,
                            cancellable, error))
     return NULL;
@@ -212,8 +218,8 @@ store_image (Add *self, GCancellable *cancellable, GError **error)
       vmsan_error_refuse (error, "The image changed while it was being stored; try again");
       return NULL;
     }
-  return vmsan_content_new (id, self->name, vmsan_image_format_to_string (format), NULL, NULL, size,
-                            self->added_by);
+  return vmsan_content_new (id, self->name, vmsan_image_format_to_string (format), NULL, NULL, NULL,
+                            size, self->added_by);
 }
 
 static GStrv
@@ -255,7 +261,7 @@ check_kernel_sources (Add *self, GError **error)
   guint64 total = 0;
 
   if (!vmsan_content_source_check_not_fuse (&self->source, "kernel", error) ||
-      !check_size (self->source.st.st_size, KERNEL_BYTES_MAX, "kernel", error) ||
+      !check_size (self->source.st.st_size, VMSAN_KERNEL_BYTES_MAX, "kernel", error) ||
       !vmsan_kernel_probe (self->source.fd, self->source.st.st_size, &format, error))
     return FALSE;
   if (self->modules->len == 0)
@@ -271,12 +277,55 @@ check_kernel_sources (Add *self, GError **error)
   return vmsan_content_source_check_not_fuse (&self->modules_source, "file of modules", error);
 }
 
+/* Unpacks the stored bzImage into @vmlinux_fd. What keeps that from being done and lies in the
+ * kernel itself comes in @no_elf: other monitors may boot it. */
+static gboolean
+unpack_kernel (Add *self, int vmlinux_fd, char **no_elf, GCancellable *cancellable, GError **error)
+{
+  g_autofree char *name = g_strconcat (self->temporary, "/content", NULL);
+  g_autoptr (GError) local_error = NULL;
+  /* The unpacker must not have it for writing. */
+  vmsan_autofd int kernel_fd =
+      vmsan_managed_root_open_at (vmsan_content_store_get_root (self->store), name, O_RDONLY, 0,
+                                  error);
+
+  if (kernel_fd < 0)
+    return FALSE;
+  if (vmsan_kernel_unpack (kernel_fd, vmlinux_fd, cancellable, &local_error))
+    return vmsan_content_share (vmlinux_fd, error) && check_space (vmlinux_fd, 0, error);
+  if (g_error_matches (local_error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT) ||
+      g_error_matches (local_error, VMSAN_ERROR, VMSAN_ERROR_LIMIT_EXCEEDED))
+    {
+      *no_elf = g_strdup (local_error->message);
+      return TRUE;
+    }
+  g_propagate_prefixed_error (error, g_steal_pointer (&local_error),
+                              "Unpacking the ELF file in it failed: ");
+  return FALSE;
+}
+
+/* Makes "vmlinux" beside a bzImage, if that can be had, and adds to @size what it takes. */
+static gboolean
+store_vmlinux (Add *self, guint64 *size, char **no_elf, GCancellable *cancellable, GError **error)
+{
+  g_autofree char *name = g_strconcat (self->temporary, "/vmlinux", NULL);
+  vmsan_autofd int fd = create_file (self, "vmlinux", error);
+
+  if (fd < 0 || !unpack_kernel (self, fd, no_elf, cancellable, error))
+    return FALSE;
+  if (*no_elf != NULL)
+    return vmsan_managed_root_delete (vmsan_content_store_get_root (self->store), name, error);
+  return sync_file (fd, size, error);
+}
+
 static VmsanContent *
 store_kernel (Add *self, GCancellable *cancellable, GError **error)
 {
   vmsan_autofd int kernel_fd = -1;
   vmsan_autofd int modules_fd = -1;
   g_auto (GStrv) module_names = get_module_names (self);
+  g_autoptr (VmsanContent) known = NULL;
+  g_autofree char *no_elf = NULL;
   g_autofree char *id = NULL;
   struct sha256_ctx hash;
   const char *format;
@@ -286,7 +335,7 @@ store_kernel (Add *self, GCancellable *cancellable, GError **error)
     return NULL;
   kernel_fd = create_file (self, "content", error);
   if (kernel_fd < 0 || !vmsan_content_share (kernel_fd, error) ||
-      !check_space (kernel_fd, &self->source, error))
+      !check_space (kernel_fd, get_stored_size (&self->source), error))
     return NULL;
   modules_fd = create_file (self, "modules.cpio", error);
   if (modules_fd < 0 || !copy_kernel (self, kernel_fd, modules_fd, &hash, cancellable, error) ||
@@ -295,8 +344,14 @@ store_kernel (Add *self, GCancellable *cancellable, GError **error)
       !sync_file (modules_fd, &size, error))
     return NULL;
   id = vmsan_content_hash_end (&hash);
+  known = vmsan_content_store_find (self->store, id, NULL);
+  self->is_known = known != NULL;
+  if (self->is_known)
+    return g_steal_pointer (&known);
+  if (g_str_equal (format, "bzimage") && !store_vmlinux (self, &size, &no_elf, cancellable, error))
+    return NULL;
   return vmsan_content_new (id, self->name, format, self->version,
-                            (const char *const *) module_names, size, self->added_by);
+                            (const char *const *) module_names, no_elf, size, self->added_by);
 }
 
 static VmsanContent *
@@ -318,6 +373,8 @@ store (Add *self, GCancellable *cancellable, GError **error)
                            "Storing the content was cancelled, and undone");
       return NULL;
     }
+  if (self->is_known)
+    return g_steal_pointer (&content);
   return vmsan_content_store_commit (self->store, self->temporary, content, &self->is_new, error);
 }
 

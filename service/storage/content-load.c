@@ -74,6 +74,8 @@ read_entry (Loading *self, const char *id, GError **error)
     return NULL;
   if (self->kind == VMSAN_CONTENT_KERNEL && !add_size (self, id, "modules.cpio", &size, error))
     return NULL;
+  if (vmsan_content_has_vmlinux (content) && !add_size (self, id, "vmlinux", &size, error))
+    return NULL;
   if (size != content->size_bytes)
     {
       g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_DAMAGED,

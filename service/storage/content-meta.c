@@ -10,12 +10,15 @@
 #include <json-glib/json-glib.h>
 #include <string.h>
 
-#define META_VERSION    1
+#define META_VERSION    2
 #define NAME_MAX_LENGTH 63
 #define ID_LENGTH       64
-#define TEXT_MAX        256
 
 #define VERSION_MAX 64 /* struct utsname */
+
+/* Version 1 had no "no-elf", for nothing was unpacked. */
+#define NO_ELF_SINCE 2
+#define NO_ELF_OLD   "It was added by a vmsan that did not unpack kernels; remove it and add it again"
 
 #define ALNUM "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -44,6 +47,7 @@ clear (gpointer data)
   g_free (self->format);
   g_free (self->version);
   g_strfreev (self->modules);
+  g_free (self->no_elf);
 }
 
 VmsanContent *
@@ -58,12 +62,24 @@ vmsan_content_unref (VmsanContent *self)
   g_atomic_rc_box_release_full (self, clear);
 }
 
+/* Cut between two characters. */
+static char *
+shorten (const char *text)
+{
+  const char *end = text + strlen (text);
+
+  while (end - text > VMSAN_CONTENT_TEXT_MAX)
+    end = g_utf8_find_prev_char (text, end);
+  return g_strndup (text, end - text);
+}
+
 VmsanContent *
 vmsan_content_new (const char *id,
                    const char *name,
                    const char *format,
                    const char *version,
                    const char *const *modules,
+                   const char *no_elf,
                    guint64 size_bytes,
                    uid_t added_by)
 {
@@ -75,10 +91,27 @@ vmsan_content_new (const char *id,
   self->format = g_strdup (format);
   self->version = g_strdup (version != NULL ? version : "");
   self->modules = g_strdupv ((GStrv) (modules != NULL ? modules : none));
+  self->no_elf = shorten (no_elf != NULL ? no_elf : "");
   self->size_bytes = size_bytes;
   self->added_us = g_get_real_time ();
   self->added_by = added_by;
   return self;
+}
+
+gboolean
+vmsan_content_check_elf (VmsanContent *self, GError **error)
+{
+  if (self->no_elf[0] == '\0')
+    return TRUE;
+  g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_NOT_SUPPORTED,
+               "There is no ELF file of the kernel “%.12s”: %s", self->id, self->no_elf);
+  return FALSE;
+}
+
+gboolean
+vmsan_content_has_vmlinux (VmsanContent *self)
+{
+  return g_str_equal (self->format, "bzimage") && self->no_elf[0] == '\0';
 }
 
 static int
@@ -162,6 +195,8 @@ vmsan_content_to_json (VmsanContent *self, VmsanContentKind kind)
   for (guint i = 0; self->modules[i] != NULL; i++)
     json_builder_add_string_value (builder, self->modules[i]);
   json_builder_end_array (builder);
+  json_builder_set_member_name (builder, "no-elf");
+  json_builder_add_string_value (builder, self->no_elf);
   json_builder_set_member_name (builder, "size-bytes");
   json_builder_add_int_value (builder, (gint64) self->size_bytes);
   json_builder_set_member_name (builder, "added-us");
@@ -194,7 +229,7 @@ read_string (JsonObject *object, const char *member, char **value, GError **erro
 
   /* A NUL in the text ends it here; no value of ours has one, so the result is refused or fine. */
   if (node == NULL || json_node_get_value_type (node) != G_TYPE_STRING ||
-      strlen (json_node_get_string (node)) > TEXT_MAX)
+      strlen (json_node_get_string (node)) > VMSAN_CONTENT_TEXT_MAX)
     return damaged (error, "“%s” is missing or no text", member);
   g_free (*value);
   *value = json_node_dup_string (node);
@@ -257,6 +292,8 @@ check_values (VmsanContent *self,
     return damaged (error, "its format is not known");
   if (!vmsan_content_check_version (self->version, NULL))
     return damaged (error, "its kernel version is none");
+  if (self->no_elf[0] != '\0' && !g_str_equal (self->format, "bzimage"))
+    return damaged (error, "it cannot lack an ELF file");
   for (guint i = 0; self->modules[i] != NULL; i++)
     {
       const VmsanModule module = { self->modules[i], 0 };
@@ -267,10 +304,20 @@ check_values (VmsanContent *self,
   return TRUE;
 }
 
+static gboolean
+read_no_elf (JsonObject *object, gint64 version, VmsanContent *self, GError **error)
+{
+  if (version >= NO_ELF_SINCE)
+    return read_string (object, "no-elf", &self->no_elf, error);
+  g_free (self->no_elf);
+  self->no_elf = g_strdup (g_str_equal (self->format, "bzimage") ? NO_ELF_OLD : "");
+  return TRUE;
+}
+
 static VmsanContent *
 read_object (JsonObject *object, VmsanContentKind kind, const char *id, GError **error)
 {
-  g_autoptr (VmsanContent) self = vmsan_content_new ("", "", "", "", NULL, 0, 0);
+  g_autoptr (VmsanContent) self = vmsan_content_new ("", "", "", "", NULL, "", 0, 0);
   g_autofree char *kind_name = NULL;
   gint64 version = 0;
   gint64 size = 0;
@@ -278,7 +325,7 @@ read_object (JsonObject *object, VmsanContentKind kind, const char *id, GError *
 
   if (!read_number (object, "version", G_MAXINT64, &version, error))
     return NULL;
-  if (version != META_VERSION)
+  if (version < 1 || version > META_VERSION)
     {
       damaged (error, "it was written by a version of vmsan that is not known here");
       return NULL;
@@ -289,6 +336,7 @@ read_object (JsonObject *object, VmsanContentKind kind, const char *id, GError *
       !read_string (object, "format", &self->format, error) ||
       !read_string (object, "kernel-version", &self->version, error) ||
       !read_modules (object, &self->modules, error) ||
+      !read_no_elf (object, version, self, error) ||
       !read_number (object, "size-bytes", G_MAXINT64, &size, error) ||
       !read_number (object, "added-us", G_MAXINT64, &self->added_us, error) ||
       !read_number (object, "added-by", G_MAXUINT32, &added_by, error) ||

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* An entry's meta.json, written once and read strictly: a file that lacks a member, has one of
- * another type or a value that no version of vmsan writes is DAMAGED. */
+/* An entry's meta.json, written once and read strictly: a file that lacks a member of its version,
+ * has one of another type or a value that no version of vmsan writes is DAMAGED. */
 
 #pragma once
 
@@ -10,12 +10,16 @@
 /* Small, for the parser recurses; twice what 64 modules need. */
 #define VMSAN_CONTENT_META_BYTES_MAX (16 * 1024)
 
+/* At most so many bytes of @no_elf are kept. */
+#define VMSAN_CONTENT_TEXT_MAX 256
+
 /* (transfer full) */
 VmsanContent *vmsan_content_new (const char *id,
                                  const char *name,
                                  const char *format,
                                  const char *version,
                                  const char *const *modules,
+                                 const char *no_elf,
                                  guint64 size_bytes,
                                  uid_t added_by);
 
@@ -30,6 +34,9 @@ gboolean vmsan_content_id_is_valid (const char *id);
 
 /* What uname -r may say; NULL and "" are fine. */
 gboolean vmsan_content_check_version (const char *version, GError **error);
+
+/* Whether an entry has the file "vmlinux" beside "content". */
+gboolean vmsan_content_has_vmlinux (VmsanContent *self);
 
 /* (transfer full) */
 char *vmsan_content_to_json (VmsanContent *self, VmsanContentKind kind);

@@ -360,6 +360,19 @@ vmsan_content_store_open_content (VmsanContentStore *self, const char *id, GErro
 }
 
 int
+vmsan_content_store_open_elf (VmsanContentStore *self, const char *id, GError **error)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  VmsanContent *content = get_locked (self, id, error);
+  g_autofree char *name = NULL;
+
+  if (content == NULL || !vmsan_content_check_elf (content, error))
+    return -1;
+  name = entry_name (self, id, vmsan_content_has_vmlinux (content) ? "vmlinux" : "content");
+  return vmsan_managed_root_open_at (self->root, name, O_RDONLY, 0, error);
+}
+
+int
 vmsan_content_store_open_initramfs (VmsanContentStore *self,
                                     const char *kernel_id,
                                     const char *agent_path,

@@ -3,7 +3,8 @@
 /* Images and kernels, stored once under the SHA-256 of their content, read-only.
  *
  * A store is a directory of the managed root: "images" or "kernels". An entry is a directory
- * ID/ with the file "content" (kernels also "modules.cpio") and "meta.json". It is built as a
+ * ID/ with the file "content" (kernels also "modules.cpio", and "vmlinux" when a
+ * bzImage could be unpacked) and "meta.json". It is built as a
  * hidden directory and renamed into place, so that a half-built entry is never seen; left-overs
  * are deleted when the store is opened. */
 
@@ -27,6 +28,7 @@ typedef struct
   char *format;  /* "ext4", "squashfs", "erofs"; "bzimage", "elf" */
   char *version; /* of a kernel, or "" */
   GStrv modules; /* of a kernel, in load order */
+  char *no_elf;  /* of a kernel: why there is no ELF file of it; "" when there is one */
   guint64 size_bytes;
   gint64 added_us; /* since the epoch */
   uid_t added_by;
@@ -37,6 +39,9 @@ GType vmsan_content_get_type (void); /* boxed, for the signals */
 VmsanContent *vmsan_content_ref (VmsanContent *self);
 void vmsan_content_unref (VmsanContent *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VmsanContent, vmsan_content_unref)
+
+/* NOT_SUPPORTED, saying why, for a kernel without an ELF file. */
+gboolean vmsan_content_check_elf (VmsanContent *self, GError **error);
 
 /* One module of a kernel, for vmsan_content_store_add_kernel_async(). */
 typedef struct
@@ -75,7 +80,8 @@ void vmsan_content_store_add_image_async (VmsanContentStore *self,
                                           gpointer user_data);
 
 /* Adds a kernel: @kernel_fd a bzImage or ELF vmlinux for x86-64; @modules_fd one file with the
- * @n_modules modules behind each other and nothing else (-1 with 0 modules). */
+ * @n_modules modules behind each other and nothing else (-1 with 0 modules). Of a bzImage the ELF
+ * file that is packed in it is kept as well; where that cannot be had, no_elf says why. */
 void vmsan_content_store_add_kernel_async (VmsanContentStore *self,
                                            int kernel_fd,
                                            int modules_fd,
@@ -106,6 +112,10 @@ GPtrArray *vmsan_content_store_list (VmsanContentStore *self);
 /* Opens the content read-only. Returns a descriptor or -1. The files of kernels may be read by
  * every uid, as monitors must open them by name; only root gets through the store's directory. */
 int vmsan_content_store_open_content (VmsanContentStore *self, const char *id, GError **error);
+
+/* Opens the ELF file of a kernel, as open_content() does what was added: that, or what is packed in
+ * it. NOT_SUPPORTED when there is none. */
+int vmsan_content_store_open_elf (VmsanContentStore *self, const char *id, GError **error);
 
 /* Opens the initramfs for a kernel: its modules and the agent at @agent_path, packed once and kept
  * until the agent changes. Returns a descriptor or -1. Blocks when it has to be packed. Any

@@ -7,6 +7,7 @@
 
 #include "storage/confined-tool.h"
 #include "storage/image-build.h"
+#include "storage/kernel-unpack.h"
 #include "sys/error.h"
 #include "vm/vm-operation.h"
 #include "vm/vm-private.h"
@@ -173,16 +174,20 @@ open_stores (VmsanVmManager *self, GError **error)
   return context->kernels != NULL;
 }
 
-/* What runs unprivileged for the stores; both settings are the process's, and stay. */
+/* What runs unprivileged for the stores; these settings are the process's, and stay. */
 static void
 configure_tools (const VmsanConfig *config)
 {
   const VmsanImageBuildConfig build = {
     .program = g_build_filename (config->libexec_directory, "vmsan-image-builder", NULL),
   };
+  const VmsanKernelUnpackConfig unpack = {
+    .program = g_build_filename (config->libexec_directory, "vmsan-kernel-unpacker", NULL),
+  };
 
   vmsan_tool_set_ids (config->builder_first_uid);
   vmsan_image_build_configure (&build);
+  vmsan_kernel_unpack_configure (&unpack);
 }
 
 VmsanVmManager *

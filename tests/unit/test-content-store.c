@@ -4,6 +4,7 @@
 
 #include "storage/content-copy.h"
 #include "storage/content-store.h"
+#include "kernel-fixture.h"
 #include "storage-fixture.h"
 
 #include <errno.h>
@@ -751,10 +752,10 @@ test_a_damaged_entry_is_set_aside_and_all_others_shown (StorageFixture *f, gcons
     const char *from;
     const char *to;
   } changes[] = {
-    { "\"version\" : 1", "\"version\" : 2" },
-    { "\"version\" : 1", "\"version\" : \"1\"" },
-    { "\"version\" : 1", "\"version\" : 1.5" },
-    { "\"version\" : 1", "\"other\" : 1" },
+    { "\"version\" : 2", "\"version\" : 3" },
+    { "\"version\" : 2", "\"version\" : \"2\"" },
+    { "\"version\" : 2", "\"version\" : 1.5" },
+    { "\"version\" : 2", "\"other\" : 2" },
     { "\"image\"", "\"kernel\"" },
     { "\"image\"", "7" },
     { "\"name\" : \"a\"", "\"name\" : \"../x\"" },
@@ -767,6 +768,9 @@ test_a_damaged_entry_is_set_aside_and_all_others_shown (StorageFixture *f, gcons
     { "\"modules\" : []", "\"modules\" : {}" },
     { "\"modules\" : []", "\"modules\" : [1]" },
     { "\"modules\" : []", "\"modules\" : [\"../../x\"]" },
+    { "\"no-elf\" : \"\",", "" },
+    { "\"no-elf\" : \"\"", "\"no-elf\" : \"why\"" },
+    { "\"no-elf\" : \"\"", "\"no-elf\" : null" },
     { "\"size-bytes\" : 65536", "\"size-bytes\" : 65537" },
     { "\"size-bytes\" : 65536", "\"size-bytes\" : -1" },
     { "\"size-bytes\" : 65536", "\"size-bytes\" : 99999999999999999999999" },
@@ -980,6 +984,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  kernel_fixture_configure ();
   g_log_set_writer_func (count_warnings, NULL, NULL);
   have_mounts = storage_enter_mount_namespace ();
 

@@ -4,6 +4,7 @@
 
 #include "storage/content-store.h"
 #include "storage/cpio.h"
+#include "kernel-fixture.h"
 #include "storage-fixture.h"
 
 #include <string.h>
@@ -363,6 +364,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  kernel_fixture_configure ();
   storage_test ("/initramfs/it-holds-the-agent-and-the-modules-in-order",
                 test_it_holds_the_agent_and_the_modules_in_order);
   storage_test ("/initramfs/it-is-packed-once-for-each-agent",
