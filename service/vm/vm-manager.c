@@ -363,28 +363,46 @@ vmsan_vm_manager_quiesce_finish (VmsanVmManager *self, GAsyncResult *result, GEr
 
 /* ---- Create -------------------------------------------------------------------------------- */
 
+static gboolean
+check_driver (VmsanVmManager *self, VmsanVmm *vmm, VmsanContent *kernel, GError **error)
+{
+  const char *name = vmsan_vmm_get_name (vmm);
+  const VmsanVmmProbe *probe = g_hash_table_lookup (self->probes, name);
+
+  if (probe == NULL || !probe->available)
+    {
+      g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_UNAVAILABLE, "No machine can run with %s: %s",
+                   name, probe != NULL ? probe->reason : "it was not probed");
+      return FALSE;
+    }
+  if (!vmsan_vmm_needs_elf_kernel (vmm) || vmsan_content_check_elf (kernel, error))
+    return TRUE;
+  g_prefix_error (error, "%s boots ELF kernels only: ", name);
+  return FALSE;
+}
+
 /* The driver that will run it, (transfer none), or NULL with the reason and what to do. */
 static const char *
-choose_driver (VmsanVmManager *self, const char *wanted, GError **error)
+choose_driver (VmsanVmManager *self, const char *wanted, VmsanContent *kernel, GError **error)
 {
   g_autoptr (GString) reasons = g_string_new (NULL);
   gboolean any = g_str_equal (wanted, "auto");
+  int code = VMSAN_ERROR_UNAVAILABLE;
 
   for (guint i = 0; i < self->context.vmms->len; i++)
     {
-      const char *name = vmsan_vmm_get_name (g_ptr_array_index (self->context.vmms, i));
-      const VmsanVmmProbe *probe = g_hash_table_lookup (self->probes, name);
+      VmsanVmm *vmm = g_ptr_array_index (self->context.vmms, i);
+      g_autoptr (GError) local_error = NULL;
 
-      if (!any && !g_str_equal (wanted, name))
+      if (!any && !g_str_equal (wanted, vmsan_vmm_get_name (vmm)))
         continue;
-      if (probe != NULL && probe->available)
-        return name;
-      g_string_append_printf (reasons, "%s%s: %s", reasons->len > 0 ? "; " : "", name,
-                              probe != NULL ? probe->reason : "it was not probed");
+      if (check_driver (self, vmm, kernel, &local_error))
+        return vmsan_vmm_get_name (vmm);
+      g_string_append_printf (reasons, "%s%s", reasons->len > 0 ? "; " : "", local_error->message);
+      code = local_error->code;
     }
   if (reasons->len > 0)
-    g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_UNAVAILABLE, "No machine can run here: %s",
-                 reasons->str);
+    g_set_error_literal (error, VMSAN_ERROR, code, reasons->str);
   else
     g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT,
                  "There is no driver “%s”; the property Drivers has their names", wanted);
@@ -424,17 +442,18 @@ static VmsanVmRecord *
 make_record (VmsanVmManager *self, const VmsanVmRequest *request, GError **error)
 {
   g_autoptr (VmsanVmRecord) record = vmsan_vm_record_new ();
-  const char *driver = choose_driver (self, request->driver, error);
   g_autoptr (VmsanContent) image = NULL;
   g_autoptr (VmsanContent) kernel = NULL;
+  const char *driver;
 
-  if (driver == NULL)
-    return NULL;
   image = choose_content (self->context.images, request->image, request->owner, error);
   if (image == NULL)
     return NULL;
   kernel = choose_content (self->context.kernels, request->kernel, request->owner, error);
   if (kernel == NULL)
+    return NULL;
+  driver = choose_driver (self, request->driver, kernel, error);
+  if (driver == NULL)
     return NULL;
 
   record->uid = vmsan_vm_table_new_uid (self->context.table, self->config);

@@ -292,6 +292,7 @@ typedef struct
   char *image_id;
   char *agent_path;
   char *disk_path;
+  gboolean needs_elf_kernel;
   VmsanContent *image;
   VmsanContent *kernel;
   VmsanContentStore *images;
@@ -375,7 +376,8 @@ launch_new (VmsanVm *vm, GError **error)
       return NULL;
     }
   self->spec.image_format = self->image->format;
-  self->spec.kernel_is_elf = g_str_equal (self->kernel->format, "elf");
+  self->needs_elf_kernel = vmsan_vmm_needs_elf_kernel (vmsan_vm_find_vmm (context, record->driver));
+  self->spec.kernel_is_elf = self->needs_elf_kernel || g_str_equal (self->kernel->format, "elf");
   self->spec.cgroup = self->cgroup;
   return self;
 }
@@ -396,7 +398,10 @@ open_files_in_thread (GTask *task, gpointer source, gpointer data, GCancellable 
     spec->disk_fd =
         vmsan_managed_root_open_at (self->state_root, self->disk_path, O_RDWR, 0, &error);
   if (error == NULL)
-    spec->kernel_fd = vmsan_content_store_open_content (self->kernels, self->kernel_id, &error);
+    spec->kernel_fd =
+        self->needs_elf_kernel
+            ? vmsan_content_store_open_elf (self->kernels, self->kernel_id, &error)
+            : vmsan_content_store_open_content (self->kernels, self->kernel_id, &error);
   if (error == NULL)
     spec->initramfs_fd = vmsan_content_store_open_initramfs (self->kernels, self->kernel_id,
                                                              self->agent_path, &error);

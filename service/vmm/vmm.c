@@ -145,6 +145,13 @@ vmsan_vmm_opens_tap (VmsanVmm *self)
   return VMSAN_VMM_GET_CLASS (self)->opens_tap;
 }
 
+gboolean
+vmsan_vmm_needs_elf_kernel (VmsanVmm *self)
+{
+  g_return_val_if_fail (VMSAN_IS_VMM (self), FALSE);
+  return VMSAN_VMM_GET_CLASS (self)->needs_elf_kernel;
+}
+
 void
 vmsan_vmm_probe_async (VmsanVmm *self,
                        GCancellable *cancellable,

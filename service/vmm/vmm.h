@@ -24,7 +24,7 @@
  * @runtime_dir: its path, for socket addresses
  * @image_fd, @disk_fd: the read-only image and the private disk, open with the right mode
  * @kernel_fd, @initramfs_fd: open read-only
- * @kernel_is_elf: vmlinux rather than bzImage
+ * @kernel_is_elf: vmlinux rather than bzImage; always, for a driver that needs_elf_kernel
  * @image_format: "ext4", "squashfs" or "erofs", told to the agent on the kernel command line
  * @namespace_fd, @tap_fd, @mac: a machine with a network: its namespace, a tap in it (0 for a
  * driver that opens it by itself), and the address of the guest's device; 0, 0 and NULL without
@@ -100,6 +100,7 @@ struct _VmsanVmmClass
   guint stream_mib;          /* of the guest's memory, for each stream that was ever used */
   guint memory_overhead_mib; /* what the monitor needs beside the guest's memory, for the cgroup */
   gboolean opens_tap; /* by its name in the namespace, so that nobody else may have it open */
+  gboolean needs_elf_kernel; /* it boots no bzImage */
 
   void (*probe_async) (VmsanVmm *, GCancellable *, GAsyncReadyCallback, gpointer);
   VmsanVmmProbe *(*probe_finish) (VmsanVmm *, GAsyncResult *, GError **);
@@ -140,6 +141,9 @@ guint vmsan_vmm_get_memory_overhead_mib (VmsanVmm *self);
 
 /* FALSE: it gets the tap as a descriptor. */
 gboolean vmsan_vmm_opens_tap (VmsanVmm *self);
+
+/* Whether its machines must get an ELF kernel; others get what was added. */
+gboolean vmsan_vmm_needs_elf_kernel (VmsanVmm *self);
 
 /* Finds out whether the driver works; never fails for a host that lacks something: that is
  * available = FALSE with the reason. May start a throw-away machine, so it can take a second. */

@@ -217,7 +217,7 @@ class World:
             except OSError:
                 continue
             if name in ("null-monitor", "vmsan-supervisor", "vmsan-agent", "mke2fs",
-                        "vmsan-image-builder"):
+                        "vmsan-image-builder", "vmsan-kernel-unpacker"):
                 processes.add((pid, name))
         with open("/proc/self/mountinfo") as table:
             mounts = {line.split()[4] for line in table}

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -422,6 +423,20 @@ spawn_in_thread (GTask *task, gpointer source, gpointer task_data, GCancellable 
                            g_object_unref);
 }
 
+static gboolean
+check_kernel (VmsanVmm *vmm, const VmsanVmmSpec *spec, GError **error)
+{
+  char magic[4];
+
+  if (!vmsan_vmm_needs_elf_kernel (vmm) ||
+      (spec->kernel_is_elf && pread (spec->kernel_fd, magic, sizeof magic, 0) == sizeof magic &&
+       memcmp (magic, "\177ELF", sizeof magic) == 0))
+    return TRUE;
+  g_set_error_literal (error, VMSAN_ERROR, VMSAN_ERROR_VMM_FAILED,
+                       "The null driver did not get the ELF kernel that it needs");
+  return FALSE;
+}
+
 static void
 vmsan_null_vmm_spawn_async (VmsanVmm *vmm,
                             const VmsanVmmSpec *spec,
@@ -431,9 +446,15 @@ vmsan_null_vmm_spawn_async (VmsanVmm *vmm,
 {
   VmsanNullVmm *self = VMSAN_NULL_VMM (vmm);
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  GError *error = NULL;
 
   if (orders_apply (self->orders_path, "spawn", task))
     return;
+  if (!check_kernel (vmm, spec, &error))
+    {
+      g_task_return_error (task, error);
+      return;
+    }
   g_task_set_task_data (task, spawn_data_new (self, spec), (GDestroyNotify) spawn_data_free);
   g_task_run_in_thread (task, spawn_in_thread);
 }
@@ -472,6 +493,8 @@ vmsan_null_vmm_probe_async (VmsanVmm *vmm,
   g_autoptr (GKeyFile) orders = orders_read (self->orders_path);
   VmsanVmmProbe *probe = g_new0 (VmsanVmmProbe, 1);
 
+  VMSAN_VMM_GET_CLASS (vmm)->needs_elf_kernel =
+      g_key_file_get_boolean (orders, "null", "needs-elf", NULL);
   probe->available = !orders_has (orders, "fail", "probe");
   probe->acceleration = "emulation";
   probe->version = g_strdup ("0");

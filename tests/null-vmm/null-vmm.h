@@ -12,6 +12,7 @@
  *   hang=spawn;boot;pause;connect;power-button  these only end when cancelled
  *   die-after-ms=N  a monitor spawned now ends by itself after N milliseconds
  *   exit-code=N     and with this exit code
+ *   needs-elf=true  it boots ELF kernels only, and looks at what it gets; read when it is probed
  *   agent=PATH      a monitor spawned now runs this guest agent, serving on the host; without it
  *                   nobody ever answers on a stream */
 

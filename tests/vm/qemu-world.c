@@ -3,6 +3,7 @@
 #include "qemu-world.h"
 
 #include "storage/disk.h"
+#include "storage/kernel-unpack.h"
 #include "sys/console-log.h"
 #include "sys/error.h"
 #include "sys/fd.h"
@@ -148,6 +149,7 @@ World *
 world_new (void)
 {
   World *self = g_new0 (World, 1);
+  const VmsanKernelUnpackConfig unpack = { .program = KERNEL_UNPACKER };
   g_autoptr (GError) error = NULL;
   g_autofree char *root = NULL;
 
@@ -158,6 +160,7 @@ world_new (void)
   g_assert_no_error (error);
   self->kernels = vmsan_content_store_open (self->root, VMSAN_CONTENT_KERNEL, &error);
   g_assert_no_error (error);
+  vmsan_kernel_unpack_configure (&unpack);
   add_kernel (self);
   make_image (self);
   self->vmm = vmsan_qemu_driver_new ("qemu-system-x86_64", SUPERVISOR_DIRECTORY);

@@ -244,6 +244,28 @@ test_life (Fixture *fixture, gconstpointer user_data)
   g_assert_cmpstr (reason, ==, "The guest powered itself off (exit code 0)");
 }
 
+/* What the store unpacked from Debian's bzImage is the kernel: QEMU enters it by PVH, which uses
+ * the segments of the ELF file as Firecracker does, and nothing of the bzImage. */
+static void
+test_elf_kernel (Fixture *fixture, gconstpointer user_data)
+{
+  Machine *machine = fixture->machine;
+  g_autoptr (GObject) control = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *output = NULL;
+  g_autofree char *expected = g_strconcat (world->kernel->version, "\n", NULL);
+
+  vmsan_fd_close (&machine->spec.kernel_fd);
+  machine->spec.kernel_fd =
+      vmsan_content_store_open_elf (world->kernels, world->kernel->id, &error);
+  g_assert_no_error (error);
+  machine->spec.kernel_is_elf = TRUE;
+  control = start (machine);
+  output = machine_run (machine, "uname -r", &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (output, ==, expected);
+}
+
 static void
 test_confinement (Fixture *fixture, gconstpointer user_data)
 {
@@ -672,6 +694,7 @@ main (int argc, char **argv)
   g_test_add ("/qemu-driver/" name, Fixture, NULL, set_up, function, tear_down)
   ADD ("says-what-works-here", test_probe);
   ADD ("boots-to-its-agent-and-powers-off", test_life);
+  ADD ("boots-the-elf-file-of-a-bzimage", test_elf_kernel);
   ADD ("is-confined", test_confinement);
   ADD ("a-kill-is-described", test_killed);
   ADD ("a-killed-supervisor-takes-qemu-along", test_supervisor_killed);

@@ -212,6 +212,7 @@ vmsan_fc_driver_class_init (VmsanFcDriverClass *klass)
   vmm_class->name = "firecracker";
   vmm_class->memory_overhead_mib = MEMORY_OVERHEAD_MIB;
   vmm_class->opens_tap = TRUE;
+  vmm_class->needs_elf_kernel = TRUE;
   vmm_class->probe_async = vmsan_fc_driver_probe_async;
   vmm_class->probe_finish = vmsan_fc_driver_probe_finish;
   vmm_class->spawn_async = vmsan_fc_driver_spawn_async;
