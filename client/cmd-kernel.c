@@ -29,7 +29,7 @@ print_table (GPtrArray *kernels)
   table_add_column (table, _ ("ID"), TABLE_FIXED);
   table_add_column (table, _ ("NAME"), TABLE_SHRINKS);
   table_add_column (table, _ ("VERSION"), TABLE_SHRINKS);
-  table_add_column (table, _ ("FORMAT"), TABLE_FIXED);
+  table_add_column (table, _ ("FORMATS"), TABLE_FIXED);
   table_add_column (table, _ ("MODULES"), TABLE_RIGHT);
   table_add_column (table, _ ("SIZE"), TABLE_RIGHT);
   table_add_column (table, _ ("ADDED BY"), TABLE_SHRINKS);
@@ -38,6 +38,8 @@ print_table (GPtrArray *kernels)
     {
       VmsanKernel *kernel = kernels->pdata[i];
       g_auto (GStrv) modules = vmsan_kernel_get_modules (kernel);
+      g_auto (GStrv) formats = vmsan_kernel_get_formats (kernel);
+      g_autofree char *format_list = g_strjoinv (" ", formats);
       g_autofree char *id = text_short_id (vmsan_kernel_get_id (kernel));
       g_autofree char *n_modules = g_strdup_printf ("%u", g_strv_length (modules));
       g_autofree char *size = text_bytes (vmsan_kernel_get_size (kernel));
@@ -46,7 +48,7 @@ print_table (GPtrArray *kernels)
       const char *cells[] = { id,
                               vmsan_kernel_get_name (kernel),
                               vmsan_kernel_get_version (kernel),
-                              vmsan_kernel_get_format (kernel),
+                              format_list,
                               n_modules,
                               size,
                               user,
@@ -184,6 +186,7 @@ run_add (App *app, int argc, char **argv)
   };
   g_autoptr (GError) error = NULL;
   g_autoptr (VmsanKernel) kernel = NULL;
+  const char *no_elf_reason;
   gboolean ok;
   int exit_code;
 
@@ -202,6 +205,9 @@ run_add (App *app, int argc, char **argv)
   kernel = add_kernel (app, &add, &error);
   if (kernel == NULL)
     return app_report (error, _ ("Could not add the kernel"));
+  no_elf_reason = vmsan_kernel_get_no_elf_reason (kernel);
+  if (no_elf_reason[0] != '\0')
+    app_print_note (app, _ ("Firecracker cannot boot this kernel, QEMU can: %s"), no_elf_reason);
   content_print (app, &kernel_kind, kernel);
   return APP_OK;
 }

@@ -73,21 +73,30 @@ output_add_image (JsonBuilder *builder, VmsanImage *image)
   json_builder_end_object (builder);
 }
 
+static void
+add_strings (JsonBuilder *builder, const char *name, const char *const *strings)
+{
+  json_builder_set_member_name (builder, name);
+  json_builder_begin_array (builder);
+  for (gsize i = 0; strings[i] != NULL; i++)
+    json_builder_add_string_value (builder, strings[i]);
+  json_builder_end_array (builder);
+}
+
 void
 output_add_kernel (JsonBuilder *builder, VmsanKernel *kernel)
 {
   g_auto (GStrv) modules = vmsan_kernel_get_modules (kernel);
+  g_auto (GStrv) formats = vmsan_kernel_get_formats (kernel);
 
   json_builder_begin_object (builder);
   output_add_string (builder, "id", vmsan_kernel_get_id (kernel));
   output_add_string (builder, "name", vmsan_kernel_get_name (kernel));
   output_add_string (builder, "version", vmsan_kernel_get_version (kernel));
-  json_builder_set_member_name (builder, "modules");
-  json_builder_begin_array (builder);
-  for (gsize i = 0; modules[i] != NULL; i++)
-    json_builder_add_string_value (builder, modules[i]);
-  json_builder_end_array (builder);
+  add_strings (builder, "modules", (const char *const *) modules);
   output_add_string (builder, "format", vmsan_kernel_get_format (kernel));
+  add_strings (builder, "formats", (const char *const *) formats);
+  output_add_string (builder, "no-elf-reason", vmsan_kernel_get_no_elf_reason (kernel));
   output_add_int (builder, "size", (gint64) vmsan_kernel_get_size (kernel));
   output_add_int (builder, "added-at", vmsan_kernel_get_added_at (kernel));
   output_add_int (builder, "added-by", vmsan_kernel_get_added_by (kernel));

@@ -35,6 +35,8 @@ enum
   PROP_VERSION,
   PROP_MODULES,
   PROP_FORMAT,
+  PROP_FORMATS,
+  PROP_NO_ELF_REASON,
   PROP_SIZE,
   PROP_ADDED_AT,
   PROP_ADDED_BY,
@@ -80,6 +82,12 @@ vmsan_kernel_get_property (GObject *object, guint id, GValue *value, GParamSpec 
       break;
     case PROP_FORMAT:
       g_value_set_string (value, vmsan_kernel_get_format (self));
+      break;
+    case PROP_FORMATS:
+      g_value_take_boxed (value, vmsan_kernel_get_formats (self));
+      break;
+    case PROP_NO_ELF_REASON:
+      g_value_set_string (value, vmsan_kernel_get_no_elf_reason (self));
       break;
     case PROP_SIZE:
       g_value_set_uint64 (value, vmsan_kernel_get_size (self));
@@ -137,13 +145,25 @@ vmsan_kernel_class_init (VmsanKernelClass *klass)
   /**
    * VmsanKernel:format:
    *
-   * "bzimage" or "elf".
+   * What was added: "bzimage" or "elf".
    */
   props[PROP_FORMAT] = g_param_spec_string ("format", NULL, NULL, "", flags);
   /**
+   * VmsanKernel:formats:
+   *
+   * What machines can get: its format, and "elf" when that was packed in a bzImage.
+   */
+  props[PROP_FORMATS] = g_param_spec_boxed ("formats", NULL, NULL, G_TYPE_STRV, flags);
+  /**
+   * VmsanKernel:no-elf-reason:
+   *
+   * Why "elf" is not among its formats; empty when it is.
+   */
+  props[PROP_NO_ELF_REASON] = g_param_spec_string ("no-elf-reason", NULL, NULL, "", flags);
+  /**
    * VmsanKernel:size:
    *
-   * Stored bytes, modules included.
+   * Stored bytes, modules and what was unpacked included.
    */
   props[PROP_SIZE] = g_param_spec_uint64 ("size", NULL, NULL, 0, G_MAXUINT64, 0, flags);
   /**
@@ -247,7 +267,7 @@ vmsan_kernel_get_modules (VmsanKernel *kernel)
  * vmsan_kernel_get_format:
  * @kernel: a kernel
  *
- * Returns: (transfer none): "bzimage" or "elf"
+ * Returns: (transfer none): what was added: "bzimage" or "elf"
  */
 const char *
 vmsan_kernel_get_format (VmsanKernel *kernel)
@@ -257,10 +277,39 @@ vmsan_kernel_get_format (VmsanKernel *kernel)
 }
 
 /**
+ * vmsan_kernel_get_formats:
+ * @kernel: a kernel
+ *
+ * Returns: (transfer full): what machines can get: its format, and "elf" when that was packed in a
+ *   bzImage
+ */
+char **
+vmsan_kernel_get_formats (VmsanKernel *kernel)
+{
+  g_return_val_if_fail (VMSAN_IS_KERNEL (kernel), NULL);
+  return vmsan_properties_dup_strv (kernel->properties, "Formats");
+}
+
+/**
+ * vmsan_kernel_get_no_elf_reason:
+ * @kernel: a kernel
+ *
+ * Firecracker cannot run machines with a kernel that has one.
+ *
+ * Returns: (transfer none): why "elf" is not among its formats; empty when it is
+ */
+const char *
+vmsan_kernel_get_no_elf_reason (VmsanKernel *kernel)
+{
+  g_return_val_if_fail (VMSAN_IS_KERNEL (kernel), NULL);
+  return vmsan_properties_get_string (kernel->properties, "NoElfReason");
+}
+
+/**
  * vmsan_kernel_get_size:
  * @kernel: a kernel
  *
- * Returns: stored bytes, modules included
+ * Returns: stored bytes, modules and what was unpacked included
  */
 guint64
 vmsan_kernel_get_size (VmsanKernel *kernel)

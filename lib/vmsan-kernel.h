@@ -18,6 +18,8 @@ VMSAN_PUBLIC const char *vmsan_kernel_get_name (VmsanKernel *kernel);
 VMSAN_PUBLIC const char *vmsan_kernel_get_version (VmsanKernel *kernel);
 VMSAN_PUBLIC char **vmsan_kernel_get_modules (VmsanKernel *kernel);
 VMSAN_PUBLIC const char *vmsan_kernel_get_format (VmsanKernel *kernel);
+VMSAN_PUBLIC char **vmsan_kernel_get_formats (VmsanKernel *kernel);
+VMSAN_PUBLIC const char *vmsan_kernel_get_no_elf_reason (VmsanKernel *kernel);
 VMSAN_PUBLIC guint64 vmsan_kernel_get_size (VmsanKernel *kernel);
 VMSAN_PUBLIC gint64 vmsan_kernel_get_added_at (VmsanKernel *kernel);
 VMSAN_PUBLIC guint vmsan_kernel_get_added_by (VmsanKernel *kernel);

@@ -54,6 +54,15 @@ take_path (char *path)
   return g_variant_new_object_path (owned);
 }
 
+/* What machines can get of a kernel. */
+static GVariant *
+describe_formats (const VmsanContent *kernel)
+{
+  const char *const formats[] = { kernel->format, "elf" };
+
+  return g_variant_new_strv (formats, vmsan_content_has_vmlinux (kernel) ? 2 : 1);
+}
+
 VM_PROPERTY (id, g_variant_new_string (record->id))
 VM_PROPERTY (name, g_variant_new_string (record->name))
 VM_PROPERTY (owner, g_variant_new_uint32 (record->owner))
@@ -94,6 +103,8 @@ CONTENT_PROPERTY (size, g_variant_new_uint64 (content->size_bytes))
 CONTENT_PROPERTY (added_at, g_variant_new_uint64 (content->added_us))
 CONTENT_PROPERTY (added_by, g_variant_new_uint32 (content->added_by))
 CONTENT_PROPERTY (version, g_variant_new_string (content->version))
+CONTENT_PROPERTY (formats, describe_formats (content))
+CONTENT_PROPERTY (no_elf, g_variant_new_string (content->no_elf))
 CONTENT_PROPERTY (modules, g_variant_new_strv ((const char *const *) content->modules, -1))
 
 static const Property image_properties[] = {
@@ -112,6 +123,8 @@ static const Property kernel_properties[] = {
   { "KernelVersion", content_version },
   { "Modules", content_modules },
   { "Format", content_format },
+  { "Formats", content_formats },
+  { "NoElfReason", content_no_elf },
   { "Size", content_size },
   { "AddedAt", content_added_at },
   { "AddedBy", content_added_by },

@@ -109,7 +109,7 @@ vmsan_content_check_elf (VmsanContent *self, GError **error)
 }
 
 gboolean
-vmsan_content_has_vmlinux (VmsanContent *self)
+vmsan_content_has_vmlinux (const VmsanContent *self)
 {
   return g_str_equal (self->format, "bzimage") && self->no_elf[0] == '\0';
 }

@@ -35,9 +35,6 @@ gboolean vmsan_content_id_is_valid (const char *id);
 /* What uname -r may say; NULL and "" are fine. */
 gboolean vmsan_content_check_version (const char *version, GError **error);
 
-/* Whether an entry has the file "vmlinux" beside "content". */
-gboolean vmsan_content_has_vmlinux (VmsanContent *self);
-
 /* (transfer full) */
 char *vmsan_content_to_json (VmsanContent *self, VmsanContentKind kind);
 

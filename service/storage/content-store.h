@@ -40,6 +40,9 @@ VmsanContent *vmsan_content_ref (VmsanContent *self);
 void vmsan_content_unref (VmsanContent *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VmsanContent, vmsan_content_unref)
 
+/* Whether it is a kernel whose ELF file is kept beside it, as "vmlinux". */
+gboolean vmsan_content_has_vmlinux (const VmsanContent *self);
+
 /* NOT_SUPPORTED, saying why, for a kernel without an ELF file. */
 gboolean vmsan_content_check_elf (VmsanContent *self, GError **error);
 

@@ -9,6 +9,8 @@ import tarfile
 
 import pytest
 
+from odd_kernel import REASON, odd_kernel
+
 USAGE, NOT_FOUND, NOT_AUTHORIZED, BUSY = 2, 3, 4, 5
 
 
@@ -104,12 +106,27 @@ def test_adding_needs_permission(world, alice):
 def test_kernel_of_this_machine(root):
     [kernel] = [k for k in root.json("kernel", "list") if k["name"] == "host"]
     assert "overlay" in kernel["modules"] and kernel["version"] in os.listdir("/lib/modules")
+    assert kernel["format"] == "bzimage" and kernel["formats"] == ["bzimage", "elf"]
+    assert kernel["no-elf-reason"] == ""
     # The same again, asked for by version, is the same object.
     assert root.run("kernel", "add", "--from-host", kernel["version"])[0].strip() == kernel["id"]
     assert "9.9.9" in root.run("kernel", "add", "--from-host", "9.9.9", code=1)[1]
     assert root.run("kernel", "list", "-q")[0].split() == [kernel["id"]]
     table = root.run("kernel", "list")[0]
-    assert kernel["id"][:12] in table and "bzimage" in table
+    assert kernel["id"][:12] in table and "bzimage elf" in table
+
+
+def test_kernel_that_cannot_be_unpacked_is_noted(world, root):
+    path = os.path.join(world.directory, "odd-kernel")
+    with open(path, "wb") as file:
+        file.write(odd_kernel())
+    out, err = root.run("kernel", "add", path, "--name", "odd")
+    assert "Firecracker cannot boot this kernel" in err and REASON in err
+    [kernel] = [k for k in root.json("kernel", "list") if k["name"] == "odd"]
+    assert kernel["id"] == out.strip() and kernel["formats"] == ["bzimage"]
+    assert kernel["no-elf-reason"] == REASON
+    assert root.run("kernel", "add", path, "--quiet")[1] == ""
+    root.run("kernel", "remove", "odd")
 
 
 def test_content_in_use_stays(root, vm):

@@ -10,6 +10,7 @@ import pytest
 
 from agent_client import Hangup
 from caller import BusError, GLib, options, wait_until
+from real_world import STATE
 
 
 def test_kernel_of_the_guest_is_not_the_hosts(world, vm):
@@ -18,6 +19,20 @@ def test_kernel_of_the_guest_is_not_the_hosts(world, vm):
     assert "cloud" in out
     assert world.run(vm, "hostname")[2] == "shared\n"
     assert world.run(vm, "id", "-u")[2] == "0\n"
+
+
+def test_kernel_is_kept_in_both_forms(world, vm):
+    kernel = world.alice.get(vm, "org.vmsan.VM", "Kernel")
+    formats, reason, size = (world.alice.get(kernel, "org.vmsan.Kernel", name)
+                             for name in ("Formats", "NoElfReason", "Size"))
+    assert formats == ["bzimage", "elf"] and reason == ""
+    entry = f"{STATE}/kernels/{kernel.split('/')[-1]}"
+    files = {name: os.stat(f"{entry}/{name}").st_size
+             for name in ("content", "vmlinux", "modules.cpio")}
+    assert files["vmlinux"] > files["content"] and size == sum(files.values())
+    with open(f"{entry}/vmlinux", "rb") as file:
+        head = file.read(20)
+    assert head[:6] == b"\x7fELF\x02\x01" and head[18:20] == b"\x3e\x00"
 
 
 def test_details_say_how_it_runs(world, vm):
