@@ -350,29 +350,32 @@ def add_odd_kernel(world):
 
 def test_driver_that_boots_elf_kernels_only(world):
     kernel = add_odd_kernel(world)
-    world.vm(world.create(kernel="odd"), "Remove", force=True)
-    world.kill()
-    world.order_null(needs_elf="true")
+    [host] = [k for k in world.root.manager("ListKernels")[0] if k != kernel]
+    world.terminate()
+    world.order_null(elf_driver="true")
     world.start()
 
     before = world.snapshot()
-    for driver in ("null", "auto"):
-        with pytest.raises(BusError) as error:
-            world.create(kernel="odd", driver=driver)
-        assert error.value.name == "org.vmsan.Error.NotSupported"
-        assert "null boots ELF kernels only" in error.value.message
-        assert REASON in error.value.message
+    with pytest.raises(BusError) as error:
+        world.create(kernel="odd", driver="null-elf")
+    assert error.value.name == "org.vmsan.Error.NotSupported"
+    assert "null-elf boots ELF kernels only" in error.value.message
+    assert REASON in error.value.message
     assert not world.list_vms()
     world.assert_back_to(before)
 
-    # The kernel of this machine was unpacked when it was added; the driver looks at what it gets.
-    [host] = [k for k in world.root.manager("ListKernels")[0] if k != kernel]
+    path = world.create(kernel="odd")
+    assert world.root.get(path, "org.vmsan.VM", "Driver") == "null"
+    world.vm(path, "Remove", force=True)
+
+    # This one was unpacked when it was added, and the driver looks at what it gets.
     path = world.create(kernel=host.split("/")[-1])
+    assert world.root.get(path, "org.vmsan.VM", "Driver") == "null-elf"
     world.vm(path, "Stop")
     world.vm(path, "Start")
     world.vm(path, "Remove", force=True)
 
     world.root.call(kernel, "org.vmsan.Kernel", "Remove")
-    world.kill()
+    world.terminate()
     world.order_null()
     world.start()

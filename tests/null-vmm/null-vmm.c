@@ -29,7 +29,17 @@ struct _VmsanNullVmm
   char *orders_path; /* nullable */
 };
 
-G_DEFINE_FINAL_TYPE (VmsanNullVmm, vmsan_null_vmm, VMSAN_TYPE_VMM)
+G_DEFINE_TYPE (VmsanNullVmm, vmsan_null_vmm, VMSAN_TYPE_VMM)
+
+#define NULL_TYPE_ELF_VMM (null_elf_vmm_get_type ())
+G_DECLARE_FINAL_TYPE (NullElfVmm, null_elf_vmm, NULL, ELF_VMM, VmsanNullVmm)
+
+struct _NullElfVmm
+{
+  VmsanNullVmm parent;
+};
+
+G_DEFINE_FINAL_TYPE (NullElfVmm, null_elf_vmm, VMSAN_TYPE_NULL_VMM)
 
 #define NULL_TYPE_MONITOR (null_monitor_get_type ())
 G_DECLARE_FINAL_TYPE (NullMonitor, null_monitor, NULL, MONITOR, VmsanMonitor)
@@ -493,9 +503,9 @@ vmsan_null_vmm_probe_async (VmsanVmm *vmm,
   g_autoptr (GKeyFile) orders = orders_read (self->orders_path);
   VmsanVmmProbe *probe = g_new0 (VmsanVmmProbe, 1);
 
-  VMSAN_VMM_GET_CLASS (vmm)->needs_elf_kernel =
-      g_key_file_get_boolean (orders, "null", "needs-elf", NULL);
-  probe->available = !orders_has (orders, "fail", "probe");
+  probe->available = !orders_has (orders, "fail", "probe") &&
+                     (!vmsan_vmm_needs_elf_kernel (vmm) ||
+                      g_key_file_get_boolean (orders, "null", "elf-driver", NULL));
   probe->acceleration = "emulation";
   probe->version = g_strdup ("0");
   probe->reason = g_strdup (probe->available ? "" : "The null driver was ordered not to work");
@@ -537,21 +547,51 @@ vmsan_null_vmm_init (VmsanNullVmm *self)
 {
 }
 
-VmsanVmm *
-vmsan_null_vmm_new (const char *monitor_path, const char *orders_path)
+static void
+null_elf_vmm_class_init (NullElfVmmClass *klass)
 {
-  VmsanNullVmm *self = g_object_new (VMSAN_TYPE_NULL_VMM, NULL);
+  VMSAN_VMM_CLASS (klass)->name = "null-elf";
+  VMSAN_VMM_CLASS (klass)->needs_elf_kernel = TRUE;
+}
+
+static void
+null_elf_vmm_init (NullElfVmm *self)
+{
+}
+
+static VmsanVmm *
+new_driver (GType type, const char *monitor_path, const char *orders_path)
+{
+  VmsanNullVmm *self = g_object_new (type, NULL);
 
   self->monitor_path = g_strdup (monitor_path);
   self->orders_path = g_strdup (orders_path);
   return VMSAN_VMM (self);
 }
 
-VmsanVmm *
-vmsan_null_vmm_new_from_environment (void)
+static VmsanVmm *
+new_from_environment (GType type)
 {
   const char *monitor_path = g_getenv ("VMSAN_NULL_MONITOR");
 
-  return vmsan_null_vmm_new (monitor_path != NULL ? monitor_path : NULL_MONITOR_PATH,
-                             g_getenv ("VMSAN_NULL_ORDERS"));
+  return new_driver (type, monitor_path != NULL ? monitor_path : NULL_MONITOR_PATH,
+                     g_getenv ("VMSAN_NULL_ORDERS"));
+}
+
+VmsanVmm *
+vmsan_null_vmm_new (const char *monitor_path, const char *orders_path)
+{
+  return new_driver (VMSAN_TYPE_NULL_VMM, monitor_path, orders_path);
+}
+
+VmsanVmm *
+vmsan_null_vmm_new_from_environment (void)
+{
+  return new_from_environment (VMSAN_TYPE_NULL_VMM);
+}
+
+VmsanVmm *
+vmsan_null_elf_vmm_new_from_environment (void)
+{
+  return new_from_environment (NULL_TYPE_ELF_VMM);
 }

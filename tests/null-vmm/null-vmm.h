@@ -12,7 +12,7 @@
  *   hang=spawn;boot;pause;connect;power-button  these only end when cancelled
  *   die-after-ms=N  a monitor spawned now ends by itself after N milliseconds
  *   exit-code=N     and with this exit code
- *   needs-elf=true  it boots ELF kernels only, and looks at what it gets; read when it is probed
+ *   elf-driver=true  "null-elf" works, which is another driver beside "null"
  *   agent=PATH      a monitor spawned now runs this guest agent, serving on the host; without it
  *                   nobody ever answers on a stream */
 
@@ -28,3 +28,6 @@ VmsanVmm *vmsan_null_vmm_new (const char *monitor_path, const char *orders_path)
 
 /* The same from VMSAN_NULL_MONITOR and VMSAN_NULL_ORDERS, for a test build of the service. */
 VmsanVmm *vmsan_null_vmm_new_from_environment (void);
+
+/* One that needs ELF kernels, and looks at what it gets. */
+VmsanVmm *vmsan_null_elf_vmm_new_from_environment (void);

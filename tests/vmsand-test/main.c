@@ -54,6 +54,8 @@ make_drivers (const VmsanConfig *config)
 {
   GPtrArray *vmms = g_ptr_array_new_with_free_func (g_object_unref);
 
+  /* The first does not work, unless it is ordered to. */
+  g_ptr_array_add (vmms, vmsan_null_elf_vmm_new_from_environment ());
   g_ptr_array_add (vmms, vmsan_null_vmm_new_from_environment ());
   return vmms;
 }
