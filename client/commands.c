@@ -9,12 +9,25 @@
 #include <string.h>
 
 const Command *const commands[] = {
-  &command_create,      &command_list,          &command_show,
-  &command_start,       &command_stop,          &command_remove,
-  &command_timeout,     &command_network,       &command_exec,
-  &command_events,      &command_doctor,        &command_image_add,
-  &command_image_list,  &command_image_remove,  &command_kernel_add,
-  &command_kernel_list, &command_kernel_remove, NULL,
+  &command_create,
+  &command_list,
+  &command_show,
+  &command_start,
+  &command_stop,
+  &command_remove,
+  &command_timeout,
+  &command_network,
+  &command_exec,
+  &command_events,
+  &command_doctor,
+  &command_image_add,
+  &command_image_list,
+  &command_image_remove,
+  &command_kernel_add,
+  &command_kernel_list,
+  &command_kernel_remove,
+  &command_setup_firecracker,
+  NULL,
 };
 
 /* How many words of the command line @name is, when they are the same. */

@@ -19,6 +19,7 @@ extern const Command command_kernel_remove;
 extern const Command command_list;
 extern const Command command_network;
 extern const Command command_remove;
+extern const Command command_setup_firecracker;
 extern const Command command_show;
 extern const Command command_start;
 extern const Command command_stop;

@@ -22,7 +22,7 @@ _vmsan_client()
       -*) ;;
       *)
         if [ -z "$command" ]; then command=${COMP_WORDS[i]}
-        elif [ -z "$sub" ] && [[ $command = image || $command = kernel ]]; then sub=${COMP_WORDS[i]}
+        elif [ -z "$sub" ] && [[ $command = image || $command = kernel || $command = setup ]]; then sub=${COMP_WORDS[i]}
         else behind=$((behind + 1)); fi ;;
     esac
   done
@@ -35,12 +35,14 @@ _vmsan_client()
     --init) COMPREPLY=($(compgen -W 'auto none' -- "$cur")); return ;;
     --state | -s) COMPREPLY=($(compgen -W 'creating stopped starting running paused stopping removing error' -- "$cur")); return ;;
     --owner | -o) COMPREPLY=($(compgen -u -- "$cur")); return ;;
-    --modules) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+    --from | --checksum-from) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    --modules | --directory) COMPREPLY=($(compgen -d -- "$cur")); return ;;
   esac
 
   case $command/$sub in
-    /) COMPREPLY=($(compgen -W 'create list show start stop remove timeout network exec events doctor image kernel --help --version' -- "$cur")); return ;;
+    /) COMPREPLY=($(compgen -W 'create list show start stop remove timeout network exec events doctor image kernel setup --help --version' -- "$cur")); return ;;
     image/ | kernel/) COMPREPLY=($(compgen -W 'add list remove' -- "$cur")); return ;;
+    setup/) COMPREPLY=($(compgen -W 'firecracker' -- "$cur")); return ;;
   esac
 
   if [[ $cur = -* ]]; then
@@ -56,6 +58,7 @@ _vmsan_client()
       doctor/) common+=' --repair' ;;
       image/add) common+=' --name --root-owner' ;;
       kernel/add) common+=' --from-host --name --version --modules' ;;
+      setup/firecracker) common+=' --from --sha256 --checksum-from --directory --remove-old --force --timeout' ;;
     esac
     COMPREPLY=($(compgen -W "$common" -- "$cur"))
     return

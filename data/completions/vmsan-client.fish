@@ -17,7 +17,8 @@ complete -c vmsan-client -n __fish_use_subcommand -l version -d 'Show the versio
 for line in 'create	Create a machine and boot it' 'list	List machines' 'show	Show what is known of machines' \
         'start	Boot stopped machines' 'stop	Shut machines down' 'remove	Remove machines' \
         'timeout	Stop a running machine in a while' 'network	Show or change what a machine may reach' 'exec	Run a program in a machine' \
-        'events	Follow what happens to machines' 'doctor	Examine whether machines can run here' 'image	Images' 'kernel	Kernels'
+        'events	Follow what happens to machines' 'doctor	Examine whether machines can run here' 'image	Images' 'kernel	Kernels' \
+        'setup	Install what the service uses'
     set -l parts (string split \t $line)
     complete -c vmsan-client -n __fish_use_subcommand -a $parts[1] -d $parts[2]
 end
@@ -31,6 +32,14 @@ complete -c vmsan-client -n '__vmsan_in image add' -l root-owner -d "Make everyt
 complete -c vmsan-client -n '__vmsan_in kernel add' -l from-host -d 'Take a kernel of this machine'
 complete -c vmsan-client -n '__vmsan_in kernel add' -l version -x -d 'What uname -r says'
 complete -c vmsan-client -n '__vmsan_in kernel add' -l modules -xa '(__fish_complete_directories)' -d 'Where its modules are'
+complete -c vmsan-client -n '__vmsan_in setup; and not __fish_seen_subcommand_from firecracker' -a firecracker
+complete -c vmsan-client -n '__vmsan_in setup firecracker' -l from -rF -d 'Archive of a release'
+complete -c vmsan-client -n '__vmsan_in setup firecracker' -l sha256 -x -d 'Checksum of the archive'
+complete -c vmsan-client -n '__vmsan_in setup firecracker' -l checksum-from -rF -d 'List with the checksum'
+complete -c vmsan-client -n '__vmsan_in setup firecracker' -l directory -xa '(__fish_complete_directories)' -d 'Where to install'
+complete -c vmsan-client -n '__vmsan_in setup firecracker' -l remove-old -d 'Remove the other versions there'
+complete -c vmsan-client -n '__vmsan_in setup firecracker' -s f -l force -d 'Also install an older version'
+complete -c vmsan-client -n '__vmsan_in setup firecracker' -s t -l timeout -x -d 'Give up when the server is silent for so long'
 
 for command in show start stop remove timeout network exec events
     complete -c vmsan-client -n "__vmsan_in $command" -a '(__vmsan_names)'

@@ -25,7 +25,7 @@ def ask(*arguments):
 
 def options_of(command):
     text = ask(*command.split(), "--help").split("Options:", 1)[1]
-    return set(re.findall(r"^  (?:-\w, )?(--[a-z-]+)", text, re.MULTILINE))
+    return set(re.findall(r"^  (?:-\w, )?(--[a-z0-9-]+)", text, re.MULTILINE))
 
 
 def commands():
@@ -39,12 +39,12 @@ def manual_sections():
     for line in read("data", "man", "vmsan-client.1").replace("\\-", "-").splitlines():
         if line.startswith('.SS "vmsan-client '):
             words = line[len('.SS "vmsan-client '):].rstrip('"').split()
-            name = " ".join(words[:2] if words[0] in ("image", "kernel") else words[:1])
+            name = " ".join(words[:2] if words[0] in ("image", "kernel", "setup") else words[:1])
             sections[name] = set()
         elif line.startswith(".SH "):
             name = ""
         elif re.match(r"\.BR? -", line):
-            sections[name] |= set(re.findall(r"--[a-z-]+", line))
+            sections[name] |= set(re.findall(r"--[a-z0-9-]+", line))
     return sections
 
 
@@ -68,7 +68,7 @@ def check_completion(name, prefix):
     text = read("data", "completions", name)
     known = set().union(*(options_of(c) for c in commands())) | {"--version"}
     for option in known:
-        assert re.search(rf"{prefix(option)}(?![a-z-])", text), f"{option} is missing"
+        assert re.search(rf"{prefix(option)}(?![a-z0-9-])", text), f"{option} is missing"
     for command in commands():
         for word in command.split():
             assert re.search(rf"\b{word}\b", text), f"{command} is missing"
@@ -77,7 +77,7 @@ def check_completion(name, prefix):
 
 def check_bash():
     text, known = check_completion("vmsan-client.bash", re.escape)
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= known
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text)) <= known
     for command, options in re.findall(r"^      (\S+?)\) common\+=' ([^']*)'", text, re.MULTILINE):
         want = options_of(command.rstrip("/").replace("/", " ")) - COMMON
         assert set(options.split()) == want, f"{command}: {set(options.split()) ^ want}"
@@ -85,13 +85,13 @@ def check_bash():
 
 def check_zsh():
     text, known = check_completion("_vmsan-client", re.escape)
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= known
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text)) <= known
 
 
 def check_fish():
     text, known = check_completion("vmsan-client.fish",
                                    lambda option: rf"-l {re.escape(option[2:])}")
-    extra = {f"--{o}" for o in re.findall(r"complete -c .* -l ([a-z-]+)", text)} - known
+    extra = {f"--{o}" for o in re.findall(r"complete -c .* -l ([a-z0-9-]+)", text)} - known
     assert not extra, extra
 
 
@@ -101,7 +101,9 @@ def check_bash_completes():
     for words, want in ((["ima"], ["image"]), (["kernel", "a"], ["add"]),
                         (["stop", "--f"], ["--force"]), (["create", "--driver", "q"], ["qemu"]),
                         (["image", "add", "--root"], ["--root-owner"]),
-                        (["network", "--policy", "d"], ["deny-all"])):
+                        (["network", "--policy", "d"], ["deny-all"]),
+                        (["setup", "f"], ["firecracker"]),
+                        (["setup", "firecracker", "--sha"], ["--sha256"])):
         line = " ".join(f"'{w}'" for w in ["vmsan-client", *words])
         run = subprocess.run(
             ["bash", "-c", f"source '{script}'; COMP_WORDS=({line}); COMP_CWORD={len(words)}; "

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Promise: of a file that others may write to, what is checked and what is used is the same copy.
+ */
+
+#include "config.h"
+
+#include "setup-source.h"
+
+#include "web-url.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gi18n.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BLOCK_SIZE    (64 * 1024)
+#define TEXT_SIZE_MAX (64 * 1024)
+#define COPY          "copy"
+
+char *
+setup_source_get_name (const char *from, GError **error)
+{
+  g_autoptr (GUri) url = NULL;
+
+  if (!web_url_is_url (from))
+    return g_path_get_basename (from);
+  url = web_url_parse (from, error);
+  return url != NULL ? web_url_get_name (url) : NULL;
+}
+
+char *
+setup_source_get_beside (const char *from, const char *suffix, GError **error)
+{
+  g_autoptr (GUri) url = NULL;
+
+  if (!web_url_is_url (from))
+    return g_strconcat (from, suffix, NULL);
+  url = web_url_parse (from, error);
+  return url != NULL ? web_url_get_beside (url, suffix) : NULL;
+}
+
+/* Says what could not be done, and why by errno. */
+static gboolean G_GNUC_PRINTF (2, 3) fail (GError **error, const char *format, ...)
+{
+  int number = errno;
+  g_autofree char *what = NULL;
+  va_list args;
+
+  va_start (args, format);
+  what = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (number), "%s: %s", what,
+               g_strerror (number));
+  return FALSE;
+}
+
+/* Not blocking, as it may be a pipe that nobody writes to. */
+static int
+open_file (const char *path, goffset max, GError **error)
+{
+  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  struct stat info;
+
+  if (fd < 0 || fstat (fd, &info) != 0)
+    fail (error, _ ("Could not open “%s”"), path);
+  else if (!S_ISREG (info.st_mode))
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE, _ ("“%s” is no regular file"),
+                 path);
+  else if (info.st_size > max)
+    {
+      g_autofree char *limit = g_format_size_full (max, G_FORMAT_SIZE_IEC_UNITS);
+
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE, _ ("“%s” is larger than %s"), path,
+                   limit);
+    }
+  else
+    return fd;
+  if (fd >= 0)
+    close (fd);
+  return -1;
+}
+
+/* At most @max bytes; a file that grew meanwhile is cut, and its checksum then wrong. */
+static gssize
+read_all (int fd, char *buffer, gsize max)
+{
+  gsize size = 0;
+
+  while (size < max)
+    {
+      gssize n = read (fd, buffer + size, max - size);
+
+      if (n < 0 && errno != EINTR)
+        return -1;
+      if (n == 0)
+        break;
+      size += n > 0 ? (gsize) n : 0;
+    }
+  return (gssize) size;
+}
+
+char *
+setup_source_read_text (const char *from, guint silence_s, GError **error)
+{
+  g_autofree char *text = NULL;
+  gssize size;
+  int fd;
+
+  if (web_url_is_url (from))
+    return download_text (from, TEXT_SIZE_MAX, silence_s, error);
+  fd = open_file (from, TEXT_SIZE_MAX, error);
+  if (fd < 0)
+    return NULL;
+  text = g_malloc (TEXT_SIZE_MAX + 1);
+  size = read_all (fd, text, TEXT_SIZE_MAX);
+  if (size < 0)
+    fail (error, _ ("Could not read “%s”"), from);
+  close (fd);
+  if (size < 0)
+    return NULL;
+  text[size] = '\0';
+  return g_steal_pointer (&text);
+}
+
+static gboolean
+copy (const char *path, int from, int to, GError **error)
+{
+  g_autofree char *block = g_malloc (BLOCK_SIZE);
+  goffset room = DOWNLOAD_BYTES_MAX;
+  gssize n;
+
+  while ((n = read_all (from, block, (gsize) MIN (room, BLOCK_SIZE))) > 0)
+    {
+      gsize done = 0;
+
+      while (done < (gsize) n)
+        {
+          gssize written = write (to, block + done, (gsize) n - done);
+
+          if (written < 0 && errno != EINTR)
+            return fail (error, _ ("Could not copy “%s”"), path);
+          done += (gsize) MAX (written, 0);
+        }
+      room -= n;
+    }
+  return n == 0 || fail (error, _ ("Could not read “%s”"), path);
+}
+
+/* A new file without a name. */
+static int
+open_copy (const char *path, int directory, GError **error)
+{
+  int fd = openat (directory, COPY, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+  if (fd >= 0 && unlinkat (directory, COPY, 0) == 0)
+    return fd;
+  fail (error, _ ("Could not copy “%s”"), path);
+  if (fd >= 0)
+    close (fd);
+  return -1;
+}
+
+int
+setup_source_fetch (const Download *download, int directory, GError **error)
+{
+  const char *path = download->url;
+  int from, to;
+
+  if (web_url_is_url (path))
+    return download_file (download, directory, error);
+  from = open_file (path, DOWNLOAD_BYTES_MAX, error);
+  if (from < 0)
+    return -1;
+  to = open_copy (path, directory, error);
+  if (to >= 0 && !copy (path, from, to, error))
+    {
+      close (to);
+      to = -1;
+    }
+  close (from);
+  return to;
+}
