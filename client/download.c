@@ -50,7 +50,7 @@ cannot_write (GError **error)
   int number = errno;
 
   g_set_error (error, G_IO_ERROR, g_io_error_from_errno (number),
-               _ ("Could not write what was downloaded: %s"), g_strerror (number));
+               _ ("Could not write the archive: %s"), g_strerror (number));
   return FALSE;
 }
 
@@ -282,6 +282,24 @@ download_file (const Download *download, int directory, GError **error)
   unlinkat (directory, CONTENT, 0);
   unlinkat (directory, ORIGIN, 0);
   return g_steal_fd (&partial.fd);
+}
+
+/* Under the name of a download for the moment that it needs one: when that is our last, whatever is
+ * done next knows that a download of no origin is to be removed. */
+int
+download_make_file (int directory, GError **error)
+{
+  int fd;
+
+  unlinkat (directory, ORIGIN, 0);
+  unlinkat (directory, CONTENT, 0);
+  fd = openat (directory, CONTENT, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd >= 0 && unlinkat (directory, CONTENT, 0) == 0)
+    return fd;
+  cannot_write (error);
+  if (fd >= 0)
+    close (fd);
+  return -1;
 }
 
 char *

@@ -25,5 +25,8 @@ typedef struct
  * call; otherwise nothing does. */
 int download_file (const Download *download, int directory, GError **error);
 
+/* An empty file in @directory, which has no name any more. What an earlier download left goes. */
+int download_make_file (int directory, GError **error);
+
 /* The content of a small file of at most @max bytes as text. */
 char *download_text (const char *url, gsize max, guint silence_s, GError **error);

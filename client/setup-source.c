@@ -17,7 +17,6 @@
 
 #define BLOCK_SIZE    (64 * 1024)
 #define TEXT_SIZE_MAX (64 * 1024)
-#define COPY          "copy"
 
 char *
 setup_source_get_name (const char *from, GError **error)
@@ -148,20 +147,6 @@ copy (const char *path, int from, int to, GError **error)
   return n == 0 || fail (error, _ ("Could not read “%s”"), path);
 }
 
-/* A new file without a name. */
-static int
-open_copy (const char *path, int directory, GError **error)
-{
-  int fd = openat (directory, COPY, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-  if (fd >= 0 && unlinkat (directory, COPY, 0) == 0)
-    return fd;
-  fail (error, _ ("Could not copy “%s”"), path);
-  if (fd >= 0)
-    close (fd);
-  return -1;
-}
-
 int
 setup_source_fetch (const Download *download, int directory, GError **error)
 {
@@ -173,7 +158,7 @@ setup_source_fetch (const Download *download, int directory, GError **error)
   from = open_file (path, DOWNLOAD_BYTES_MAX, error);
   if (from < 0)
     return -1;
-  to = open_copy (path, directory, error);
+  to = download_make_file (directory, error);
   if (to >= 0 && !copy (path, from, to, error))
     {
       close (to);
