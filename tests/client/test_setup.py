@@ -24,6 +24,7 @@ import pytest
 from conftest import DEADLINE_S, Client
 from releases import (ARCHITECTURE, PT_INTERP, Handler, Server, breaking, inside, member,
                       members_of, name_of, pack, program, redirect, release, sha256, whole)
+from system_calls import Run
 
 FAILED, USAGE, NOT_AUTHORIZED, BUSY = 1, 2, 4, 5
 DEFAULT = "/usr/local/lib/vmsan/firecracker"
@@ -837,25 +838,65 @@ def test_a_reader_always_sees_a_program(world):
     assert wrong == [] and len(seen) == 6
 
 
-def test_killed_at_any_moment(world):
-    old, new = world.put_release("1.10.1"), world.put_release("1.11.0")
-    world.run(old)
-    begin = time.monotonic()
-    world.run(new, "--remove-old")
-    duration = time.monotonic() - begin
-    moments = 40
-    for i in range(moments):
-        # There and back again, and over itself.
-        with world.client.start(*world.arguments((old, new, new)[i % 3], "--force")) as process:
-            time.sleep(duration * i / moments)
-            process.kill()
-        name = world.current()
-        minor = int(name.split(".")[1])
-        assert sorted(os.listdir(world.path(name))) == ["firecracker", "jailer"]
-        assert subprocess.run([world.path("current", "firecracker")]).returncode == minor
-        assert subprocess.run([world.path("current", "jailer")]).returncode == 100 + minor
-    world.run(new, "--remove-old")
-    assert world.installed() == ["current", "v1.11.0"]
+def assert_whole(world):
+    name = world.current()
+    minor = int(name.split(".")[1])
+    assert sorted(os.listdir(world.path(name))) == ["firecracker", "jailer"]
+    for program_name, code in ("firecracker", minor), ("jailer", 100 + minor):
+        assert subprocess.run([world.path("current", program_name)]).returncode == code
+
+
+def without_private(found):
+    return {name: what for name, what in found.items() if not name.startswith(".setup")
+            and name != "."}
+
+
+def stop_at_each_call(world, source, version, fail):
+    """Yields each run of an installation over or beside 1.10.1 that was killed or disturbed, with
+    what was there before; one that is left alone cleans up after it."""
+    world.run(world.put_release("1.10.1"))
+    saved = os.path.join(world.top, "saved")
+    shutil.copytree(world.target, saved, symlinks=True)
+    before = without_private(look(saved))
+    command = ["vmsan-client", *world.arguments(source, "--remove-old")]
+    for at in range(1, 1000):
+        shutil.rmtree(world.target)
+        shutil.copytree(saved, world.target, symlinks=True)
+        run = Run(command, world.client.environment, at, fail)
+        if run.call is None:
+            assert run.exit_code == 0 and at > 20
+            return
+        yield run, before
+        world.run(source, "--remove-old")
+        assert world.installed() == ["current", f"v{version}"], f"after {run.call}, call {at}"
+    raise AssertionError("it never ends")
+
+
+@pytest.mark.parametrize("kind, version", [("file", "1.10.1"), ("url", "1.11.0")],
+                         ids=["file-over-itself", "url-beside-it"])
+def test_killed_at_each_call(world, server, kind, version):
+    data = release(version)
+    source = server.publish(version, data) if kind == "url" else world.put_release(version, data)
+    for run, _ in stop_at_each_call(world, source, version, fail=False):
+        assert run.exit_code == -signal.SIGKILL
+        assert_whole(world)
+
+
+@pytest.mark.parametrize("kind, version", [("file", "1.11.0"), ("url", "1.10.1")],
+                         ids=["file-beside-it", "url-over-itself"])
+def test_each_call_fails(world, server, kind, version):
+    data = release(version)
+    source = server.publish(version, data) if kind == "url" else world.put_release(version, data)
+    for run, before in stop_at_each_call(world, source, version, fail=True):
+        assert_whole(world)
+        now = without_private(look(world.target))
+        if now == before:
+            assert run.exit_code == FAILED, run.call
+        else:
+            assert world.current() == f"v{version}"
+            # What is installed stays when it is removing the old that fails.
+            removing = version != "1.10.1" and run.call in ("renameat", "unlinkat")
+            assert run.exit_code in ((0, FAILED) if removing else (0,)), run.call
 
 
 @pytest.mark.parametrize("version", ["1.10.1", "1.11.0"], ids=["over-itself", "beside-it"])
