@@ -78,12 +78,10 @@ check_answer (HttpGet *get, const HttpPart *part, GUri *url, GUri **next, GError
 }
 
 static HttpGet *
-follow (const char *text, const HttpPart *part, guint silence_s, GError **error)
+follow (GUri *first, const HttpPart *part, guint silence_s, GError **error)
 {
-  g_autoptr (GUri) url = web_url_parse (text, error);
+  g_autoptr (GUri) url = g_uri_ref (first);
 
-  if (url == NULL)
-    return NULL;
   for (guint i = 0; i <= REDIRECTS_MAX; i++)
     {
       g_autoptr (HttpGet) get = send_one (url, part, silence_s, error);
@@ -104,8 +102,13 @@ follow (const char *text, const HttpPart *part, guint silence_s, GError **error)
 HttpGet *
 http_get_new (const char *url, const HttpPart *part, guint silence_s, GError **error)
 {
-  HttpGet *get = follow (url, part, silence_s, error);
+  g_autoptr (GUri) first = web_url_parse (url, error);
+  HttpGet *get;
 
+  /* What is no URL of ours may have a password in it, and is not repeated. */
+  if (first == NULL)
+    return NULL;
+  get = follow (first, part, silence_s, error);
   if (get == NULL)
     g_prefix_error (error, _ ("Could not download “%s”: "), url);
   return get;

@@ -71,6 +71,8 @@ class Run:
 
     def __init__(self, command, environment, at, fail=False):
         self.call = None  # the name of the one at which it was killed, or that failed
+        # LeakSanitizer wants to be the one that traces.
+        environment = dict(environment, ASAN_OPTIONS="detect_leaks=0")
         with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                               preexec_fn=stop_at_changes) as process:
