@@ -6,6 +6,8 @@
 
 #include "checksum.h"
 
+#include "file-io.h"
+
 #include <errno.h>
 #include <glib/gi18n.h>
 #include <string.h>
@@ -70,8 +72,7 @@ compute (int fd, const char *name, GError **error)
         continue;
       if (n < 0)
         {
-          g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
-                       _ ("Could not read “%s”: %s"), name, g_strerror (errno));
+          file_io_fail (error, _ ("Could not read “%s”"), name);
           return NULL;
         }
       if (n == 0)

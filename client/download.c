@@ -7,13 +7,13 @@
 
 #include "download.h"
 
+#include "file-io.h"
 #include "http-get.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gi18n.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define BLOCK_SIZE   (64 * 1024)
@@ -47,26 +47,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Partial, partial_clear)
 static gboolean
 cannot_write (GError **error)
 {
-  int number = errno;
-
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (number),
-               _ ("Could not write the archive: %s"), g_strerror (number));
-  return FALSE;
-}
-
-static gboolean
-write_all (int fd, const char *data, gsize size, GError **error)
-{
-  while (size > 0)
-    {
-      gssize n = write (fd, data, size);
-
-      if (n < 0 && errno != EINTR)
-        return cannot_write (error);
-      data += MAX (n, 0);
-      size -= (gsize) MAX (n, 0);
-    }
-  return TRUE;
+  return file_io_fail (error, _ ("Could not write the archive"));
 }
 
 /* ---- what is kept -------------------------------------------------------------------------- */
@@ -117,7 +98,7 @@ write_origin (const Partial *partial, GError **error)
 
   if (fd < 0)
     return cannot_write (error);
-  ok = write_all (fd, text, strlen (text), error);
+  ok = file_io_write (fd, text, strlen (text)) || cannot_write (error);
   close (fd);
   return ok;
 }
@@ -215,8 +196,8 @@ receive (Partial *partial, HttpGet *get, goffset total, GError **error)
         return TRUE;
       if (n > DOWNLOAD_BYTES_MAX - partial->size)
         return too_large (partial, error);
-      if (!write_all (partial->fd, block, (gsize) n, error))
-        return FALSE;
+      if (!file_io_write (partial->fd, block, (gsize) n))
+        return cannot_write (error);
       partial->size += n;
       download->report (partial->size, total, download->user_data);
     }

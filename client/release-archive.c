@@ -7,11 +7,11 @@
 
 #include "release-archive.h"
 
+#include "file-io.h"
 #include "static-program.h"
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <glib/gi18n.h>
 #include <string.h>
@@ -61,26 +61,7 @@ cannot_read (Unpacker *unpacker, GError **error)
 static gboolean
 cannot_write (const char *program, GError **error)
 {
-  int number = errno;
-
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (number), _ ("Could not write “%s”: %s"),
-               program, g_strerror (number));
-  return FALSE;
-}
-
-static gboolean
-write_all (int fd, const char *program, const char *data, gsize size, GError **error)
-{
-  while (size > 0)
-    {
-      gssize n = write (fd, data, size);
-
-      if (n < 0 && errno != EINTR)
-        return cannot_write (program, error);
-      data += MAX (n, 0);
-      size -= (gsize) MAX (n, 0);
-    }
-  return TRUE;
+  return file_io_fail (error, _ ("Could not write “%s”"), program);
 }
 
 static gboolean
@@ -95,8 +76,8 @@ copy (Unpacker *unpacker, const char *program, int fd, GError **error)
       size += n;
       if (size > PROGRAM_BYTES_MAX)
         return refuse (unpacker, error, _ ("the program “%s” in it is too large"), program);
-      if (!write_all (fd, program, block, (gsize) n, error))
-        return FALSE;
+      if (!file_io_write (fd, block, (gsize) n))
+        return cannot_write (program, error);
     }
   return n == 0 || cannot_read (unpacker, error);
 }

@@ -7,6 +7,7 @@
 
 #include "release-store.h"
 
+#include "file-io.h"
 #include "release-archive.h"
 
 #include <dirent.h>
@@ -38,21 +39,6 @@ struct _ReleaseStore
   int new_fd; /* what was prepared, or -1 */
 };
 
-/* Says what could not be done, and why by errno. */
-static gboolean G_GNUC_PRINTF (2, 3) fail (GError **error, const char *format, ...)
-{
-  int number = errno;
-  g_autofree char *what = NULL;
-  va_list args;
-
-  va_start (args, format);
-  what = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (number), "%s: %s", what,
-               g_strerror (number));
-  return FALSE;
-}
-
 /* ---- open and close ------------------------------------------------------------------------ */
 
 static gboolean
@@ -70,7 +56,7 @@ make_directories (ReleaseStore *store, GError **error)
       if (mkdir (path, 0755) == 0)
         g_ptr_array_add (store->made, g_strdup (path));
       else if (errno != EEXIST)
-        return fail (error, _ ("Could not make the directory “%s”"), path);
+        return file_io_fail (error, _ ("Could not make the directory “%s”"), path);
       *p = c;
       if (c == '\0')
         return TRUE;
@@ -85,7 +71,7 @@ check_directory (ReleaseStore *store, GError **error)
   struct stat info;
 
   if (fstat (store->fd, &info) != 0 || fstatvfs (store->fd, &system) != 0)
-    return fail (error, _ ("Could not look at “%s”"), store->path);
+    return file_io_fail (error, _ ("Could not look at “%s”"), store->path);
   if (info.st_uid != 0 || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
@@ -111,7 +97,7 @@ lock_directory (ReleaseStore *store, GError **error)
   if (flock (store->fd, LOCK_EX | LOCK_NB) == 0)
     return TRUE;
   if (errno != EWOULDBLOCK)
-    return fail (error, _ ("Could not lock “%s”"), store->path);
+    return file_io_fail (error, _ ("Could not lock “%s”"), store->path);
   g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_BUSY,
                _ ("Another “setup” is working in “%s”: wait until it is done"), store->path);
   return FALSE;
@@ -130,7 +116,7 @@ remove_release (ReleaseStore *store, int parent, const char *name, GError **erro
   if (fd >= 0)
     close (fd);
   return unlinkat (parent, name, AT_REMOVEDIR) == 0 ||
-         fail (error, _ ("Could not remove “%s” in “%s”"), name, store->path);
+         file_io_fail (error, _ ("Could not remove “%s” in “%s”"), name, store->path);
 }
 
 /* Also what one that was killed left; but for a download, which may be continued. */
@@ -138,7 +124,7 @@ static gboolean
 clean_private (ReleaseStore *store, GError **error)
 {
   if (unlinkat (store->private_fd, PRIVATE_LINK, 0) != 0 && errno != ENOENT)
-    return fail (error, _ ("Could not remove “%s” in “%s”"), PRIVATE_LINK, store->path);
+    return file_io_fail (error, _ ("Could not remove “%s” in “%s”"), PRIVATE_LINK, store->path);
   return remove_release (store, store->private_fd, PRIVATE_NEW, error) &&
          remove_release (store, store->private_fd, PRIVATE_OLD, error);
 }
@@ -147,10 +133,11 @@ static gboolean
 open_private (ReleaseStore *store, GError **error)
 {
   if (mkdirat (store->fd, PRIVATE, 0700) != 0 && errno != EEXIST)
-    return fail (error, _ ("Could not make the directory “%s” in “%s”"), PRIVATE, store->path);
+    return file_io_fail (error, _ ("Could not make the directory “%s” in “%s”"), PRIVATE,
+                         store->path);
   store->private_fd = openat (store->fd, PRIVATE, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (store->private_fd < 0)
-    return fail (error, _ ("Could not open “%s” in “%s”"), PRIVATE, store->path);
+    return file_io_fail (error, _ ("Could not open “%s” in “%s”"), PRIVATE, store->path);
   return clean_private (store, error);
 }
 
@@ -167,7 +154,7 @@ release_store_open (const char *path, GError **error)
   store->fd = open (store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (store->fd < 0)
     {
-      fail (error, _ ("Could not open the directory “%s”"), store->path);
+      file_io_fail (error, _ ("Could not open the directory “%s”"), store->path);
       return NULL;
     }
   if (!check_directory (store, error) || !lock_directory (store, error) ||
@@ -236,13 +223,13 @@ int
 release_store_prepare (ReleaseStore *store, GError **error)
 {
   if (mkdirat (store->private_fd, PRIVATE_NEW, 0755) != 0)
-    fail (error, _ ("Could not make the directory “%s” in “%s”"), PRIVATE_NEW, store->path);
+    file_io_fail (error, _ ("Could not make the directory “%s” in “%s”"), PRIVATE_NEW, store->path);
   else
     {
       store->new_fd =
           openat (store->private_fd, PRIVATE_NEW, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
       if (store->new_fd < 0)
-        fail (error, _ ("Could not open “%s” in “%s”"), PRIVATE_NEW, store->path);
+        file_io_fail (error, _ ("Could not open “%s” in “%s”"), PRIVATE_NEW, store->path);
     }
   return store->new_fd;
 }
@@ -257,7 +244,7 @@ check_release (ReleaseStore *store, const char *name, GError **error)
   struct dirent *entry;
 
   if (directory == NULL)
-    return fail (error, _ ("Could not open “%s” in “%s”"), name, store->path);
+    return file_io_fail (error, _ ("Could not open “%s” in “%s”"), name, store->path);
   while (foreign == NULL && (entry = readdir (directory)) != NULL)
     if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0 &&
         !g_strv_contains (release_programs, entry->d_name))
@@ -282,7 +269,8 @@ publish (ReleaseStore *store, const char *name, gboolean *replaced, GError **err
     return FALSE;
   result = renameat2 (store->private_fd, PRIVATE_NEW, store->fd, name,
                       *replaced ? RENAME_EXCHANGE : RENAME_NOREPLACE);
-  return result == 0 || fail (error, _ ("Could not install “%s” in “%s”"), name, store->path);
+  return result == 0 ||
+         file_io_fail (error, _ ("Could not install “%s” in “%s”"), name, store->path);
 }
 
 static void
@@ -298,7 +286,7 @@ make_current (ReleaseStore *store, const char *name, GError **error)
 {
   if (fsync (store->fd) != 0 || symlinkat (name, store->private_fd, PRIVATE_LINK) != 0 ||
       renameat (store->private_fd, PRIVATE_LINK, store->fd, CURRENT) != 0)
-    return fail (error, _ ("Could not make the link “%s/%s”"), store->path, CURRENT);
+    return file_io_fail (error, _ ("Could not make the link “%s/%s”"), store->path, CURRENT);
   /* The rename cannot be taken back without a moment of doubt; and what it leads to is whole. */
   fsync (store->fd);
   return TRUE;
@@ -312,7 +300,7 @@ release_store_install (ReleaseStore *store, const Release *release, GError **err
   /* A directory may pass its group on to what is made in it. */
   if (fchown (store->new_fd, 0, 0) != 0 || fchmod (store->new_fd, 0755) != 0 ||
       fsync (store->new_fd) != 0)
-    return fail (error, _ ("Could not write “%s” in “%s”"), PRIVATE_NEW, store->path);
+    return file_io_fail (error, _ ("Could not write “%s” in “%s”"), PRIVATE_NEW, store->path);
   if (!publish (store, release->name, &replaced, error))
     return FALSE;
   if (!make_current (store, release->name, error))
@@ -336,7 +324,7 @@ list_others (ReleaseStore *store, const Release *current, GError **error)
 
   if (directory == NULL)
     {
-      fail (error, _ ("Could not open the directory “%s”"), store->path);
+      file_io_fail (error, _ ("Could not open the directory “%s”"), store->path);
       return NULL;
     }
   while ((entry = readdir (directory)) != NULL)
@@ -364,7 +352,7 @@ release_store_remove_others (ReleaseStore *store,
         return FALSE;
       /* Out of sight first, so that no half of it is ever seen. */
       if (renameat (store->fd, name, store->private_fd, PRIVATE_OLD) != 0)
-        return fail (error, _ ("Could not remove “%s” in “%s”"), name, store->path);
+        return file_io_fail (error, _ ("Could not remove “%s” in “%s”"), name, store->path);
       if (!remove_release (store, store->private_fd, PRIVATE_OLD, error))
         return FALSE;
       g_ptr_array_add (removed, g_strdup (name));

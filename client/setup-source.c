@@ -7,9 +7,9 @@
 
 #include "setup-source.h"
 
+#include "file-io.h"
 #include "web-url.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <glib/gi18n.h>
 #include <sys/stat.h>
@@ -40,21 +40,6 @@ setup_source_get_beside (const char *from, const char *suffix, GError **error)
   return url != NULL ? web_url_get_beside (url, suffix) : NULL;
 }
 
-/* Says what could not be done, and why by errno. */
-static gboolean G_GNUC_PRINTF (2, 3) fail (GError **error, const char *format, ...)
-{
-  int number = errno;
-  g_autofree char *what = NULL;
-  va_list args;
-
-  va_start (args, format);
-  what = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (number), "%s: %s", what,
-               g_strerror (number));
-  return FALSE;
-}
-
 /* Not blocking, as it may be a pipe that nobody writes to. */
 static int
 open_file (const char *path, goffset max, GError **error)
@@ -63,7 +48,7 @@ open_file (const char *path, goffset max, GError **error)
   struct stat info;
 
   if (fd < 0 || fstat (fd, &info) != 0)
-    fail (error, _ ("Could not open “%s”"), path);
+    file_io_fail (error, _ ("Could not open “%s”"), path);
   else if (!S_ISREG (info.st_mode))
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE, _ ("“%s” is no regular file"),
                  path);
@@ -81,25 +66,6 @@ open_file (const char *path, goffset max, GError **error)
   return -1;
 }
 
-/* At most @max bytes; a file that grew meanwhile is cut, and its checksum then wrong. */
-static gssize
-read_all (int fd, char *buffer, gsize max)
-{
-  gsize size = 0;
-
-  while (size < max)
-    {
-      gssize n = read (fd, buffer + size, max - size);
-
-      if (n < 0 && errno != EINTR)
-        return -1;
-      if (n == 0)
-        break;
-      size += n > 0 ? (gsize) n : 0;
-    }
-  return (gssize) size;
-}
-
 char *
 setup_source_read_text (const char *from, guint silence_s, GError **error)
 {
@@ -113,9 +79,9 @@ setup_source_read_text (const char *from, guint silence_s, GError **error)
   if (fd < 0)
     return NULL;
   text = g_malloc (TEXT_SIZE_MAX + 1);
-  size = read_all (fd, text, TEXT_SIZE_MAX);
+  size = file_io_read (fd, text, TEXT_SIZE_MAX);
   if (size < 0)
-    fail (error, _ ("Could not read “%s”"), from);
+    file_io_fail (error, _ ("Could not read “%s”"), from);
   close (fd);
   if (size < 0)
     return NULL;
@@ -123,6 +89,8 @@ setup_source_read_text (const char *from, guint silence_s, GError **error)
   return g_steal_pointer (&text);
 }
 
+/* What is beyond the limit, when the file grows meanwhile, is left out; its checksum is wrong then.
+ */
 static gboolean
 copy (const char *path, int from, int to, GError **error)
 {
@@ -130,21 +98,13 @@ copy (const char *path, int from, int to, GError **error)
   goffset room = DOWNLOAD_BYTES_MAX;
   gssize n;
 
-  while ((n = read_all (from, block, (gsize) MIN (room, BLOCK_SIZE))) > 0)
+  while ((n = file_io_read (from, block, (gsize) MIN (room, BLOCK_SIZE))) > 0)
     {
-      gsize done = 0;
-
-      while (done < (gsize) n)
-        {
-          gssize written = write (to, block + done, (gsize) n - done);
-
-          if (written < 0 && errno != EINTR)
-            return fail (error, _ ("Could not copy “%s”"), path);
-          done += (gsize) MAX (written, 0);
-        }
+      if (!file_io_write (to, block, (gsize) n))
+        return file_io_fail (error, _ ("Could not copy “%s”"), path);
       room -= n;
     }
-  return n == 0 || fail (error, _ ("Could not read “%s”"), path);
+  return n == 0 || file_io_fail (error, _ ("Could not read “%s”"), path);
 }
 
 int
