@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <glib/gi18n.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -63,6 +64,61 @@ make_directories (ReleaseStore *store, GError **error)
     }
 }
 
+/* A link on the way there is left out of what is said and of what the service is to be told. */
+static gboolean
+resolve_path (ReleaseStore *store)
+{
+  char *path = realpath (store->path, NULL);
+
+  if (path == NULL)
+    return FALSE;
+  g_free (store->path);
+  store->path = g_strdup (path);
+  free (path);
+  return TRUE;
+}
+
+static gboolean
+others_may_write (ReleaseStore *store, GError **error)
+{
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+               _ ("Others than root may write to “%s” or a directory that it is in, and so could "
+                  "change programs that run as root: use another directory, or “chown root” and "
+                  "“chmod go-w” it"),
+               store->path);
+  return FALSE;
+}
+
+/* Who may rename a directory around ours could put another in its place. A group that may write to
+ * one of these is trusted, as that of /usr/local was in older versions of Debian. */
+static gboolean
+check_parents (ReleaseStore *store, GError **error)
+{
+  int fd = openat (store->fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  struct stat info, parent;
+  gboolean ok = TRUE, top = FALSE;
+
+  if (fd < 0 || fstat (fd, &info) != 0)
+    ok = file_io_fail (error, _ ("Could not look at “%s”"), store->path);
+  while (ok && !top)
+    {
+      int up = openat (fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+      close (fd);
+      fd = up;
+      if (fd < 0 || fstat (fd, &parent) != 0)
+        ok = file_io_fail (error, _ ("Could not look at “%s”"), store->path);
+      else if (parent.st_uid != 0 || (parent.st_mode & (S_IWOTH | S_ISVTX)) == S_IWOTH)
+        ok = others_may_write (store, error);
+      else
+        top = parent.st_dev == info.st_dev && parent.st_ino == info.st_ino;
+      info = parent;
+    }
+  if (fd >= 0)
+    close (fd);
+  return ok;
+}
+
 /* The service runs as root what is in there. */
 static gboolean
 check_directory (ReleaseStore *store, GError **error)
@@ -73,13 +129,7 @@ check_directory (ReleaseStore *store, GError **error)
   if (fstat (store->fd, &info) != 0 || fstatvfs (store->fd, &system) != 0)
     return file_io_fail (error, _ ("Could not look at “%s”"), store->path);
   if (info.st_uid != 0 || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
-                   _ ("Others than root may write to “%s”, and so could change programs that run "
-                      "as root: use another directory, or “chown root” and “chmod go-w” it"),
-                   store->path);
-      return FALSE;
-    }
+    return others_may_write (store, error);
   if ((system.f_flag & ST_NOEXEC) != 0)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
@@ -88,7 +138,7 @@ check_directory (ReleaseStore *store, GError **error)
                    store->path);
       return FALSE;
     }
-  return TRUE;
+  return check_parents (store, error);
 }
 
 static gboolean
@@ -152,7 +202,7 @@ release_store_open (const char *path, GError **error)
   if (!make_directories (store, error))
     return NULL;
   store->fd = open (store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (store->fd < 0)
+  if (store->fd < 0 || !resolve_path (store))
     {
       file_io_fail (error, _ ("Could not open the directory “%s”"), store->path);
       return NULL;

@@ -132,6 +132,14 @@ def test_a_release_is_installed_for_root_and_runs(world):
     assert f"Directories={world.target}/current" in err and "try-restart" in err
 
 
+def test_a_link_on_the_way_is_not_passed_on(world):
+    os.mkdir(os.path.join(world.top, "real"))
+    os.symlink("real", world.target)
+    out, err = world.run(world.put_release("1.15.1"))
+    assert out == os.path.join(world.top, "real", "v1.15.1") + "\n"
+    assert f"Directories={world.top}/real/current" in err
+
+
 def test_the_default_is_where_the_service_looks(world):
     os.makedirs("/usr/local/lib", exist_ok=True)
     with mounted("/usr/local/lib", "mode=755"):
@@ -364,6 +372,12 @@ def test_only_root_and_only_where_only_root_writes(world):
         os.chmod(world.target, mode)
         assert "Others than root" in world.refused(archive)
     os.chmod(world.target, 0o755)
+    os.chown(world.top, 4001, 0)
+    assert "Others than root" in world.refused(archive)
+    os.chown(world.top, 0, 0)
+    os.chmod(world.top, 0o757)
+    assert "Others than root" in world.refused(archive)
+    os.chmod(world.top, 0o755)
     with mounted(world.target, "mode=755,noexec"):
         assert "noexec" in world.refused(archive)
     with mounted(world.target, "mode=755,ro"):
