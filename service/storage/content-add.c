@@ -207,7 +207,7 @@ store_image (Add *self, GCancellable *cancellable, GError **error)
     return NULL;
   id = format == VMSAN_IMAGE_TAR ? build_image (self, fd, cancellable, error)
                                  : copy_image (self, fd, cancellable, error);
-  if (id == NULL || !sync_file (fd, &size, error))
+  if (id == NULL || !vmsan_content_share (fd, error) || !sync_file (fd, &size, error))
     return NULL;
 
   /* The caller may have changed the file since it was looked at: what was stored counts. */

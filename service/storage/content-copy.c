@@ -275,6 +275,6 @@ gboolean
 vmsan_content_share (int fd, GError **error)
 {
   if (fchmod (fd, 0444) != 0)
-    return vmsan_error_set_errno (error, errno, "Setting the mode of a kernel's file failed");
+    return vmsan_error_set_errno (error, errno, "Setting the mode of a stored file failed");
   return TRUE;
 }

@@ -29,6 +29,6 @@ gboolean vmsan_content_hash (
 /* Ends the hash; in hexadecimal. (transfer full) */
 char *vmsan_content_hash_end (struct sha256_ctx *hash);
 
-/* Lets every uid read a file of a kernel, whatever the umask: a monitor opens it by name with a uid
- * of its own. */
+/* Lets every uid read a stored file, whatever the umask: a monitor may open it by name with a uid
+ * of its own. The directories above it are root's alone. */
 gboolean vmsan_content_share (int fd, GError **error);

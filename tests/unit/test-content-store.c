@@ -246,7 +246,7 @@ test_an_image_is_stored_under_the_hash_of_its_content (StorageFixture *f, gconst
   g_assert_cmpint (fstat (content_fd, &st), ==, 0);
   g_assert_cmpuint (st.st_size, ==, 3 << 20);
   g_assert_cmpuint (st.st_blocks * 512, <, 512 << 10); /* still sparse */
-  g_assert_cmpuint (st.st_mode & 07777, ==, 0400);
+  g_assert_cmpuint (st.st_mode & 07777, ==, 0444);
   g_assert_cmpint (fcntl (content_fd, F_GETFL) & O_ACCMODE, ==, O_RDONLY);
 }
 
