@@ -13,6 +13,7 @@
 #include "vm/vm-private.h"
 #include "vm/vm-reconcile.h"
 #include "vm/vm-table.h"
+#include "vmm/isolation.h"
 
 #include <fcntl.h>
 
@@ -438,6 +439,21 @@ choose_content (VmsanContentStore *store, const char *wanted, uid_t owner, GErro
                         : vmsan_content_store_find_default (store, owner, error);
 }
 
+/* For whoever reads the log of a host where something got out. */
+static void
+log_weakening (const VmsanVmRecord *record)
+{
+  g_autoptr (GString) left_out = g_string_new (NULL);
+
+  for (guint i = 0; i < VMSAN_N_WEAKENINGS; i++)
+    if (record->weakened & vmsan_weakenings[i].flag)
+      g_string_append_printf (left_out, "%s%s", left_out->len > 0 ? ", " : "",
+                              vmsan_weakenings[i].option);
+  if (left_out->len > 0)
+    g_message ("Machine %s of uid %u is confined less than others, as was asked: %s", record->id,
+               record->owner, left_out->str);
+}
+
 static VmsanVmRecord *
 make_record (VmsanVmManager *self, const VmsanVmRequest *request, GError **error)
 {
@@ -496,6 +512,7 @@ make_record (VmsanVmManager *self, const VmsanVmRequest *request, GError **error
   record->state = VMSAN_VM_CREATING;
   g_variant_unref (record->labels);
   record->labels = g_variant_ref (request->labels);
+  log_weakening (record);
   return g_steal_pointer (&record);
 }
 

@@ -162,6 +162,9 @@ def test_isolation_that_was_left_out_holds(both, driver):
             assert "-sandbox" not in monitor
             both.call(path, "Stop", caller=both.root, force=True)
             both.call(path, "Start", caller=both.root)
+        with open(both.log.name) as log:
+            assert (f"{path.rpartition('/')[2]} of uid 0 is confined less than others, as was asked: "
+                    "disable-seccomp, disable-pid-ns, disable-cgroup") in log.read()
     finally:
         both.call(path, "Remove", caller=both.root, force=True)
 
