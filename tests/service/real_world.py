@@ -101,6 +101,16 @@ class RealWorld:
         self.alice.close()
         self.log.close()
 
+    def copy_firecracker(self):
+        """The stand-ins for Firecracker and its jailer, where self.firecracker_config has them."""
+        build = os.environ["VMSAN_BUILDDIR"]
+        directory = os.path.join(self.directory, "firecracker")
+        os.mkdir(directory)
+        for name in ("firecracker", "jailer"):
+            shutil.copy(f"{build}/tests/vmm/fake-{name}/fake-{name}", f"{directory}/{name}")
+        self.firecracker_config = f"[Firecracker]\nDirectories={directory}\nKVMDevice=\n"
+        return directory
+
     # ---- Kernels and images ----------------------------------------------------------------
 
     def add_kernel(self):

@@ -4,7 +4,6 @@ place and its jailer's are the stand-ins of tests/vmm, with the real agent in th
 
 import glob
 import os
-import shutil
 import signal
 
 import pytest
@@ -13,17 +12,12 @@ from caller import BusError, GLib, wait_until
 from guest_network import host_state, strings
 from real_world import RUNTIME
 
-BUILD = os.environ["VMSAN_BUILDDIR"]
 DRIVERS = ["qemu", "firecracker"]
 
 
 @pytest.fixture(scope="module")
 def programs(world):
-    directory = os.path.join(world.directory, "firecracker")
-    os.mkdir(directory)
-    for name in ("firecracker", "jailer"):
-        shutil.copy(f"{BUILD}/tests/vmm/fake-{name}/fake-{name}", f"{directory}/{name}")
-    return directory
+    return world.copy_firecracker()
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +27,6 @@ def both(world, internet, programs):
         world.end(signal.SIGTERM)
         world.start(more)
 
-    world.firecracker_config = f"[Firecracker]\nDirectories={programs}\nKVMDevice=\n"
     restart(world.firecracker_config)
     yield world
     world.remove_all()

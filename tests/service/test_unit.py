@@ -111,6 +111,22 @@ def test_machines_outlive_the_service_and_start_again(world, machine):
     assert tcp(world, machine, OUTSIDE4) == HOST4
 
 
+def test_machines_of_firecracker_start(world, internet):
+    world.copy_firecracker()
+    world.end(signal.SIGTERM)
+    world.start(world.firecracker_config)
+    path = world.create(driver="firecracker")
+    assert world.run(path, "echo", "hello")[2] == "hello\n"
+    world.call(path, "Stop")
+    world.call(path, "Start")
+    world.end(signal.SIGTERM)
+    world.start(world.firecracker_config)
+    assert world.run(path, "echo", "hello")[2] == "hello\n"
+    world.call(path, "Remove", force=True)
+    world.end(signal.SIGTERM)
+    world.start()
+
+
 def test_images_are_made_of_archives(world):
     tree = world.busybox_tree("archived")
     archive = f"{tree}.tar"
