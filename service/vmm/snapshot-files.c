@@ -132,7 +132,20 @@ seal_file (int dir_fd, const char *file, uid_t uid, guint64 *bytes, GError **err
                    "The file “%s” of a snapshot is not one that its monitor made", file);
       return FALSE;
     }
-  if (fchown (fd, 0, 0) < 0 || fchmod (fd, 0444) < 0 || fsync (fd) < 0)
+  if (fchown (fd, 0, 0) < 0 || fchmod (fd, 0444) < 0)
+    return vmsan_error_set_errno (error, errno, "Sealing the file “%s” of a snapshot failed", file);
+  /* A lease is not given while anybody has the file open for writing, or mapped so; and nobody can
+   * open it any more. */
+  if (fcntl (fd, F_SETLEASE, F_RDLCK) < 0)
+    {
+      if (errno != EAGAIN)
+        return vmsan_error_set_errno (error, errno, "Sealing the file “%s” of a snapshot failed",
+                                      file);
+      g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_VMM_FAILED,
+                   "The monitor still writes to the file “%s” of a snapshot", file);
+      return FALSE;
+    }
+  if (fcntl (fd, F_SETLEASE, F_UNLCK) < 0 || fsync (fd) < 0 || fstat (fd, &st) < 0)
     return vmsan_error_set_errno (error, errno, "Sealing the file “%s” of a snapshot failed", file);
   *bytes = st.st_size;
   return TRUE;

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #define MACHINE_UID 64242
@@ -41,6 +42,17 @@ put_snapshot (World *self)
   g_assert_no_errno (fchownat (self->fd, STAGING, MACHINE_UID, MACHINE_UID, 0));
   put_file (self, VMSAN_SNAPSHOT_STATE, "the state", MACHINE_UID);
   put_file (self, VMSAN_SNAPSHOT_MEMORY, "all of the memory", MACHINE_UID);
+}
+
+/* The same files, as their writer's. */
+static void
+give_back (World *self)
+{
+  static const char *const names[] = { STAGING, STAGING "/" VMSAN_SNAPSHOT_STATE,
+                                       STAGING "/" VMSAN_SNAPSHOT_MEMORY };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    g_assert_no_errno (fchownat (self->fd, names[i], MACHINE_UID, MACHINE_UID, 0));
 }
 
 static void
@@ -171,6 +183,26 @@ test_what_no_monitor_made_is_not_sealed (World *self, gconstpointer data)
   assert_not_sealed (self, VMSAN_ERROR_VMM_FAILED);
 }
 
+/* It could change under those who use it. */
+static void
+test_what_is_still_written_to_is_not_sealed (World *self, gconstpointer data)
+{
+  g_autofree char *memory = g_build_filename (self->path, STAGING, VMSAN_SNAPSHOT_MEMORY, NULL);
+  vmsan_autofd int fd = open (memory, O_RDWR | O_CLOEXEC);
+  void *map = mmap (NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (map != MAP_FAILED);
+  assert_not_sealed (self, VMSAN_ERROR_VMM_FAILED);
+  vmsan_fd_close (&fd);
+  give_back (self);
+  assert_not_sealed (self, VMSAN_ERROR_VMM_FAILED);
+  g_assert_no_errno (munmap (map, 4096));
+  give_back (self);
+  seal (self, "s1", &error);
+  g_assert_no_error (error);
+}
+
 static void
 test_what_has_changed_is_not_opened (World *self, gconstpointer data)
 {
@@ -203,6 +235,7 @@ static const struct
   { "what-is-sealed-is-opened-as-it-was", test_what_is_sealed_is_opened_as_it_was },
   { "a-name-is-given-once", test_a_name_is_given_once },
   { "what-no-monitor-made-is-not-sealed", test_what_no_monitor_made_is_not_sealed },
+  { "what-is-still-written-to-is-not-sealed", test_what_is_still_written_to_is_not_sealed },
   { "what-has-changed-is-not-opened", test_what_has_changed_is_not_opened },
 };
 
