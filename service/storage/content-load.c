@@ -4,6 +4,7 @@
 
 #include "storage/content-load.h"
 
+#include "storage/content-copy.h"
 #include "storage/content-meta.h"
 #include "storage/managed-tree.h"
 #include "sys/error.h"
@@ -43,6 +44,9 @@ add_size (Loading *self, const char *id, const char *file, guint64 *size, GError
       g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_DAMAGED, "“%s” is no file", file);
       return FALSE;
     }
+  /* Earlier versions stored images that only root could read. */
+  if (!(st.st_mode & S_IROTH) && !vmsan_content_share (fd, error))
+    return FALSE;
   *size += st.st_size;
   return TRUE;
 }

@@ -250,6 +250,22 @@ test_an_image_is_stored_under_the_hash_of_its_content (StorageFixture *f, gconst
   g_assert_cmpint (fcntl (content_fd, F_GETFL) & O_ACCMODE, ==, O_RDONLY);
 }
 
+/* Monitors open images as users of their own. */
+static void
+test_what_only_root_could_read_is_shared (StorageFixture *f, gconstpointer data)
+{
+  g_autoptr (VmsanContentStore) store = open_store (f, VMSAN_CONTENT_IMAGE);
+  g_autoptr (VmsanContent) content = add_fine (f, store, "mark", "a");
+  g_autofree char *path = g_build_filename (f->root_path, "images", content->id, "content", NULL);
+  struct stat st;
+
+  g_assert_no_errno (chmod (path, 0400));
+  g_clear_object (&store);
+  store = open_store (f, VMSAN_CONTENT_IMAGE);
+  g_assert_no_errno (stat (path, &st));
+  g_assert_cmpuint (st.st_mode & 07777, ==, 0444);
+}
+
 static void
 test_zeros_and_odd_extents_are_copied_exactly (StorageFixture *f, gconstpointer data)
 {
@@ -990,6 +1006,8 @@ main (int argc, char **argv)
 
   storage_test ("/content-store/an-image-is-stored-under-the-hash-of-its-content",
                 test_an_image_is_stored_under_the_hash_of_its_content);
+  storage_test ("/content-store/what-only-root-could-read-is-shared",
+                test_what_only_root_could_read_is_shared);
   storage_test ("/content-store/zeros-and-odd-extents-are-copied-exactly",
                 test_zeros_and_odd_extents_are_copied_exactly);
   storage_test ("/content-store/the-same-content-is-stored-once",
