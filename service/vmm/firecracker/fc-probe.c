@@ -186,7 +186,9 @@ vmsan_fc_probe_run (VmsanFcProbe *self, char **directory)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
-  if (has_changed (self))
+  /* What was in the way may have passed without a trace on these files: a module that was loaded,
+   * a host that was too busy, another hypervisor. */
+  if (has_changed (self) || !self->result->available)
     {
       g_clear_pointer (&self->result, vmsan_vmm_probe_free);
       self->result = find_out (self);
