@@ -191,8 +191,8 @@ vmsan_vm_open_control_async (VmsanVm *self,
   memcpy (opening->token, token, sizeof opening->token);
   opening->deadline_ms = deadline_ms;
   g_task_set_task_data (task, opening, (GDestroyNotify) opening_free);
-  vmsan_monitor_connect_async (self->monitor, CONTROL_STREAM, cancellable, on_connected,
-                               g_object_ref (task));
+  vmsan_monitor_connect_async (self->monitor, CONTROL_STREAM, deadline_ms, cancellable,
+                               on_connected, g_object_ref (task));
 }
 
 gboolean

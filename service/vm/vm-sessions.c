@@ -140,8 +140,8 @@ open_stream (VmsanVm *self, GTask *task)
       return;
     }
   session->monitor = g_object_ref (self->monitor);
-  vmsan_monitor_connect_async (self->monitor, session->stream, g_task_get_cancellable (task),
-                               on_connected, g_object_ref (task));
+  vmsan_monitor_connect_async (self->monitor, session->stream, HANDSHAKE_DEADLINE_MS,
+                               g_task_get_cancellable (task), on_connected, g_object_ref (task));
 }
 
 /* ---- Exec ---------------------------------------------------------------------------------- */

@@ -358,12 +358,14 @@ vmsan_monitor_snapshot_finish (VmsanMonitor *self,
 void
 vmsan_monitor_connect_async (VmsanMonitor *self,
                              guint stream,
+                             guint deadline_ms,
                              GCancellable *cancellable,
                              GAsyncReadyCallback callback,
                              gpointer user_data)
 {
   g_return_if_fail (VMSAN_IS_MONITOR (self));
-  VMSAN_MONITOR_GET_CLASS (self)->connect_async (self, stream, cancellable, callback, user_data);
+  VMSAN_MONITOR_GET_CLASS (self)->connect_async (self, stream, deadline_ms, cancellable, callback,
+                                                 user_data);
 }
 
 int

@@ -119,8 +119,12 @@ struct _VmsanMonitorClass
   gboolean (*boot_finish) (VmsanMonitor *, GAsyncResult *, GError **);
   void (*pause_async) (VmsanMonitor *, gboolean, GCancellable *, GAsyncReadyCallback, gpointer);
   gboolean (*pause_finish) (VmsanMonitor *, GAsyncResult *, GError **);
-  void (*connect_async) (
-      VmsanMonitor *, guint stream, GCancellable *, GAsyncReadyCallback, gpointer);
+  void (*connect_async) (VmsanMonitor *,
+                         guint stream,
+                         guint deadline_ms,
+                         GCancellable *,
+                         GAsyncReadyCallback,
+                         gpointer);
   int (*connect_finish) (VmsanMonitor *, GAsyncResult *, GError **);
   void (*power_button_async) (VmsanMonitor *, GCancellable *, GAsyncReadyCallback, gpointer);
   gboolean (*power_button_finish) (VmsanMonitor *, GAsyncResult *, GError **);
@@ -205,9 +209,11 @@ gboolean vmsan_monitor_snapshot_finish (VmsanMonitor *self,
 
 /* Connects to stream @stream of the guest's agent, 0 being the control stream. The handshake is
  * the caller's. Returns a connected, non-blocking, close-on-exec descriptor (transfer full), or -1.
- * The guest may not be listening yet: what is written waits. */
+ * The guest may not be listening yet: then either what is written waits, or this does, for
+ * @deadline_ms at most. */
 void vmsan_monitor_connect_async (VmsanMonitor *self,
                                   guint stream,
+                                  guint deadline_ms,
                                   GCancellable *cancellable,
                                   GAsyncReadyCallback callback,
                                   gpointer user_data);

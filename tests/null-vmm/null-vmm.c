@@ -205,6 +205,7 @@ connect_to_nobody (NullMonitor *self, GError **error)
 static void
 null_monitor_connect_async (VmsanMonitor *monitor,
                             guint stream,
+                            guint deadline_ms,
                             GCancellable *cancellable,
                             GAsyncReadyCallback callback,
                             gpointer user_data)

@@ -250,7 +250,7 @@ test_silent_stream (Fixture *fixture, gconstpointer user_data)
   char byte = 0;
 
   g_assert_no_error (error);
-  vmsan_monitor_connect_async (monitor, 0, NULL, on_ready, &result);
+  vmsan_monitor_connect_async (monitor, 0, 10000, NULL, on_ready, &result);
   fd = vmsan_monitor_connect_finish (monitor, wait_for (&result), &error);
   g_assert_no_error (error);
   g_assert_cmpint (write (fd, &byte, 1), ==, 1);
@@ -273,7 +273,7 @@ test_agent (Fixture *fixture, gconstpointer user_data)
   order (fixture, "agent=" AGENT_PATH "\n");
   monitor = spawn (fixture, NULL, &error);
   g_assert_no_error (error);
-  vmsan_monitor_connect_async (monitor, 0, NULL, on_ready, &connected);
+  vmsan_monitor_connect_async (monitor, 0, 10000, NULL, on_ready, &connected);
   fd = vmsan_monitor_connect_finish (monitor, wait_for (&connected), &error);
   g_assert_no_error (error);
   vmsan_agent_handshake_async (fd, VMSAN_SESSION_CONTROL, token, 10000, NULL, on_ready, &greeted);

@@ -282,7 +282,7 @@ machine_open_stream (Machine *self, guint stream, guint16 kind, GError **error)
   g_autoptr (GAsyncResult) greeted = NULL;
   vmsan_autofd int fd = -1;
 
-  vmsan_monitor_connect_async (self->monitor, stream, NULL, on_result, &connected);
+  vmsan_monitor_connect_async (self->monitor, stream, 10000, NULL, on_result, &connected);
   fd = vmsan_monitor_connect_finish (self->monitor, wait_for_result (&connected), error);
   if (fd < 0)
     return -1;

@@ -198,6 +198,23 @@ test_life (Fixture *fixture, gconstpointer user_data)
   g_assert_cmpstr (reason, ==, "The machine ended (exit code 0)");
 }
 
+/* A guest whose agent listens no more keeps nobody waiting. */
+static void
+test_deaf_guest (Fixture *fixture, gconstpointer user_data)
+{
+  Machine *machine = fixture->machine;
+  g_autoptr (GObject) control = start (machine);
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  order (machine, "deaf\n");
+  vmsan_monitor_connect_async (machine->monitor, 1, 300, NULL, on_result, &result);
+  g_assert_cmpint (vmsan_monitor_connect_finish (machine->monitor, wait_for_result (&result),
+                                                 &error),
+                   ==, -1);
+  g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_TIMED_OUT);
+}
+
 static void
 test_confinement (Fixture *fixture, gconstpointer user_data)
 {
@@ -626,6 +643,7 @@ main (int argc, char **argv)
   g_test_add ("/fc-driver/" name, Fixture, NULL, set_up, function, tear_down)
   ADD ("says-what-works-here", test_probe);
   ADD ("starts-to-its-agent-and-ends", test_life);
+  ADD ("keeps-nobody-waiting-when-deaf", test_deaf_guest);
   ADD ("is-confined", test_confinement);
   ADD ("only-the-disk-changes-its-owner", test_only_the_disk_changes_its_owner);
   ADD ("is-in-its-network-namespace", test_network);

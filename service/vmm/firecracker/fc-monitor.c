@@ -28,7 +28,7 @@
 #define CONNECT_DEADLINE_MS 5000
 
 /* A guest that boots has no agent yet, and nothing tells when it has: so it is asked again, less
- * and less often. Who waits for it has a deadline of their own. */
+ * and less often. One that stops listening later must not keep anybody waiting for ever. */
 #define RETRY_FIRST_MS 5
 #define RETRY_MAX_MS   100
 
@@ -197,6 +197,7 @@ vmsan_fc_monitor_shutdown_action (VmsanMonitor *monitor)
 typedef struct
 {
   guint delay_ms;
+  gint64 deadline_us; /* monotonic */
   GSource *again;
 } Connecting;
 
@@ -238,6 +239,12 @@ on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
       g_task_return_error (task, g_steal_pointer (&error));
       return;
     }
+  if (g_get_monotonic_time () >= connecting->deadline_us)
+    {
+      g_task_return_new_error (task, VMSAN_ERROR, VMSAN_ERROR_TIMED_OUT,
+                               "The guest's agent did not answer in time: %s", error->message);
+      return;
+    }
   vmsan_source_clear (&connecting->again);
   connecting->again = g_timeout_source_new (connecting->delay_ms);
   connecting->delay_ms = MIN (2 * connecting->delay_ms, RETRY_MAX_MS);
@@ -259,6 +266,7 @@ try_connecting (GTask *task)
 static void
 vmsan_fc_monitor_connect_async (VmsanMonitor *monitor,
                                 guint stream,
+                                guint deadline_ms,
                                 GCancellable *cancellable,
                                 GAsyncReadyCallback callback,
                                 gpointer user_data)
@@ -267,6 +275,7 @@ vmsan_fc_monitor_connect_async (VmsanMonitor *monitor,
   Connecting *connecting = g_new0 (Connecting, 1);
 
   connecting->delay_ms = RETRY_FIRST_MS;
+  connecting->deadline_us = g_get_monotonic_time () + deadline_ms * G_GINT64_CONSTANT (1000);
   g_task_set_check_cancellable (task, FALSE); /* a descriptor that is there must not be lost */
   g_task_set_task_data (task, connecting, (GDestroyNotify) connecting_free);
   try_connecting (task);

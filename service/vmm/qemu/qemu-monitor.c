@@ -237,6 +237,7 @@ list_ports (VmsanQemuMonitor *self, GTask *task)
 static void
 vmsan_qemu_monitor_connect_async (VmsanMonitor *monitor,
                                   guint stream,
+                                  guint deadline_ms,
                                   GCancellable *cancellable,
                                   GAsyncReadyCallback callback,
                                   gpointer user_data)

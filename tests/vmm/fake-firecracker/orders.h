@@ -20,7 +20,8 @@
  *   half-snapshot                   writes half of a snapshot's state, and refuses; with an exit
  *                                   code it ends instead
  *   guest-exit-code 149             how it ends when the guest ends
- *   ignore-ctrl-alt-del             the guest has no such key */
+ *   ignore-ctrl-alt-del             the guest has no such key
+ *   deaf                            nothing in the guest listens any more */
 
 #pragma once
 

@@ -7,6 +7,7 @@
 #include "agent/protocol.h"
 #include "guest.h"
 #include "memory.h"
+#include "orders.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -97,7 +98,7 @@ static void
 read_connect (Link *link)
 {
   static const char command[] = "CONNECT " PORT_TEXT "\n";
-  char line[64], answer[32];
+  char line[64], answer[32], order[16];
   ssize_t n = recv (link->host, line, sizeof line, 0);
 
   if (n != sizeof command - 1 || memcmp (line, command, sizeof command - 1) != 0)
@@ -107,7 +108,7 @@ read_connect (Link *link)
     }
   if (!answers)
     return;
-  link->guest = guest_connect ();
+  link->guest = orders_get ("deaf", NULL, order, sizeof order) ? -1 : guest_connect ();
   link->ear = memory_listen ();
   snprintf (answer, sizeof answer, "OK %u\n", next_host_port++);
   link->broken = link->guest < 0 || send (link->host, answer, strlen (answer), MSG_NOSIGNAL) < 0;
