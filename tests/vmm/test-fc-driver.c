@@ -17,11 +17,13 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <linux/if_tun.h>
+#include <linux/magic.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 static World *world;
 static char *programs; /* directory of the stand-ins */
@@ -33,19 +35,22 @@ typedef struct
 
 /* ---- Stand-ins ----------------------------------------------------------------------------- */
 
-/* They cannot read our environment, and no file of ours but the jail's /run. */
+/* They cannot read our environment, and no file of ours but what is bound into the jail: so their
+ * orders come with the kernel, which nobody boots. */
 static void
 order (Machine *machine, const char *orders)
 {
-  g_autofree char *run = g_build_filename (machine->runtime_dir, VMSAN_FC_RUN, NULL);
-  g_autofree char *path = g_build_filename (run, "firecracker.orders", NULL);
-  g_autofree char *text = g_strconcat ("kvm /run/firecracker.orders\n", orders, NULL);
+  g_autofree char *path = g_build_filename (machine->runtime_dir, "vmlinux", NULL);
+  g_autofree char *text = g_strconcat ("\177ELF\nkvm /disk\n", orders, NULL);
   g_autoptr (GError) error = NULL;
 
-  g_mkdir (run, 0700);
-  g_file_set_contents (path, text, -1, &error);
+  /* Not by a rename: what is bound already is this file. */
+  g_file_set_contents_full (path, text, -1, G_FILE_SET_CONTENTS_NONE, 0444, &error);
   g_assert_no_error (error);
-  g_assert_no_errno (chmod (path, 0666));
+  g_assert_no_errno (chmod (path, 0444));
+  vmsan_fd_close (&machine->spec.kernel_fd);
+  machine->spec.kernel_fd = open (path, O_RDONLY | O_CLOEXEC);
+  g_assert_no_errno (machine->spec.kernel_fd);
 }
 
 static void
@@ -68,9 +73,6 @@ new_machine (guint n)
 {
   Machine *machine = machine_new (world, n);
 
-  /* Any ELF file: nobody boots it. */
-  close (machine->spec.kernel_fd);
-  machine->spec.kernel_fd = open ("/bin/busybox", O_RDONLY | O_CLOEXEC);
   machine->spec.kernel_is_elf = TRUE;
   order (machine, "");
   return machine;
@@ -160,6 +162,17 @@ get_firecracker (Machine *machine)
       pid = atoi (children);
       g_assert_cmpint (pid, >, 0);
     }
+}
+
+static int
+open_run (Machine *machine)
+{
+  g_autoptr (GError) error = NULL;
+  int fd = vmsan_fc_jail_open_run (vmsan_monitor_get_process (machine->monitor), machine->spec.id,
+                                   &error);
+
+  g_assert_no_error (error);
+  return fd;
 }
 
 /* ---- Tests --------------------------------------------------------------------------------- */
@@ -252,6 +265,36 @@ test_confinement (Fixture *fixture, gconstpointer user_data)
     }
   /* Nothing of the jail is on the host. */
   g_assert_false (g_file_test ("/jail", G_FILE_TEST_EXISTS));
+}
+
+/* Whoever took Firecracker over fills nothing of the host's with files. */
+static void
+test_run_is_bounded (Fixture *fixture, gconstpointer user_data)
+{
+  Machine *machine = fixture->machine;
+  g_autoptr (GObject) control = start (machine);
+  vmsan_autofd int run_fd = open_run (machine);
+  g_autofree char *path = g_strdup_printf ("/proc/%d/root/run", get_firecracker (machine));
+  struct stat st, seen, host;
+  struct statfs bounds;
+
+  g_assert_no_errno (fstat (run_fd, &st));
+  g_assert_no_errno (stat (path, &seen));
+  g_assert_cmpuint (seen.st_dev, ==, st.st_dev);
+  g_assert_cmpuint (seen.st_ino, ==, st.st_ino);
+  g_assert_cmpuint (st.st_uid, ==, machine->spec.uid);
+  g_assert_cmpuint (st.st_mode & 0777, ==, 0700);
+  g_assert_no_errno (stat ("/run", &host));
+  g_assert_cmpuint (st.st_dev, !=, host.st_dev);
+  g_assert_no_errno (stat (machine->runtime_dir, &host));
+  g_assert_cmpuint (st.st_dev, !=, host.st_dev);
+
+  g_assert_no_errno (fstatfs (run_fd, &bounds));
+  g_assert_cmpint (bounds.f_type, ==, TMPFS_MAGIC);
+  g_assert_cmpuint (bounds.f_blocks, >, 0); /* 0: no bound */
+  g_assert_cmpuint (bounds.f_blocks * bounds.f_bsize, <=, 1 << 20);
+  g_assert_cmpuint (bounds.f_files, >, 0);
+  g_assert_cmpuint (bounds.f_files, <=, 4096);
 }
 
 /* Neither the image nor the kernel changes hands; the disk is the machine's own. */
@@ -502,14 +545,13 @@ test_a_socket_that_was_exchanged_is_refused (Fixture *fixture, gconstpointer use
   Machine *machine = fixture->machine;
   g_autoptr (GObject) control = start (machine);
   g_autoptr (VmsanProcess) process = g_object_ref (vmsan_monitor_get_process (machine->monitor));
-  g_autofree char *name =
-      g_build_filename (machine->runtime_dir, VMSAN_FC_RUN, VMSAN_FC_API_SOCKET, NULL);
+  vmsan_autofd int run_fd = open_run (machine);
   g_autoptr (GError) error = NULL;
 
   g_clear_object (&control);
   g_clear_object (&machine->monitor);
-  g_assert_no_errno (unlink (name));
-  g_assert_no_errno (symlink ("/run/dbus/system_bus_socket", name));
+  g_assert_no_errno (unlinkat (run_fd, VMSAN_FC_API_SOCKET, 0));
+  g_assert_no_errno (symlinkat ("/run/dbus/system_bus_socket", run_fd, VMSAN_FC_API_SOCKET));
   g_assert_null (vmsan_vmm_adopt (world->vmm, machine->runtime_dir, process, &error));
   g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_VMM_FAILED);
   vmsan_process_kill (process, SIGKILL, NULL);
@@ -645,6 +687,7 @@ main (int argc, char **argv)
   ADD ("starts-to-its-agent-and-ends", test_life);
   ADD ("keeps-nobody-waiting-when-deaf", test_deaf_guest);
   ADD ("is-confined", test_confinement);
+  ADD ("its-run-is-bounded-and-not-the-hosts", test_run_is_bounded);
   ADD ("only-the-disk-changes-its-owner", test_only_the_disk_changes_its_owner);
   ADD ("is-in-its-network-namespace", test_network);
   ADD ("pauses-and-goes-on", test_pause);

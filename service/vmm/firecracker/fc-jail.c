@@ -9,8 +9,10 @@
 #include "vmm/monitor-files.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 /* In the confinement of the jailer. It names the jail after the program's file. */
 #define JAILER_PATH  "/bin/jailer"
@@ -26,6 +28,9 @@ enum
 
 /* The jailer copies the program into the jail; besides, there are device nodes and directories. */
 #define JAIL_SLACK_BYTES (4 << 20)
+
+/* Two sockets, which take no space. */
+#define RUN_BYTES (1 << 20)
 
 /* One for each vCPU, two for the VMM and the API, and some for I/O engines. */
 #define THREADS_MAX 32
@@ -66,7 +71,6 @@ typedef struct
 {
   int log_fd;
   int status_fd;
-  int run_fd;
   int supervisor_fd;
 } Opened;
 
@@ -75,29 +79,9 @@ opened_clear (Opened *self)
 {
   vmsan_fd_close (&self->log_fd);
   vmsan_fd_close (&self->status_fd);
-  vmsan_fd_close (&self->run_fd);
   vmsan_fd_close (&self->supervisor_fd);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Opened, opened_clear)
-
-/* A socket of an earlier start would be in the way of the new one. */
-static gboolean
-open_run (const VmsanVmmSpec *spec, int *run_fd, GError **error)
-{
-  if (mkdirat (spec->runtime_dir_fd, VMSAN_FC_RUN, 0700) < 0 && errno != EEXIST)
-    return vmsan_error_set_errno (error, errno, "Making the directory of sockets in %s failed",
-                                  spec->runtime_dir);
-  *run_fd =
-      openat (spec->runtime_dir_fd, VMSAN_FC_RUN, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (*run_fd < 0 || fchown (*run_fd, spec->uid, spec->uid) < 0)
-    return vmsan_error_set_errno (error, errno, "Giving the directory of sockets in %s away failed",
-                                  spec->runtime_dir);
-  if ((unlinkat (*run_fd, VMSAN_FC_API_SOCKET, 0) < 0 && errno != ENOENT) ||
-      (unlinkat (*run_fd, VMSAN_FC_VSOCK_SOCKET, 0) < 0 && errno != ENOENT))
-    return vmsan_error_set_errno (error, errno, "Removing an old socket in %s failed",
-                                  spec->runtime_dir);
-  return TRUE;
-}
 
 /* Firecracker opens all of these by name, as the machine's user. The disk is the machine's alone,
  * so it may become that user's; what others have, too, must be readable as it is. */
@@ -137,8 +121,7 @@ static gboolean
 open_all (const VmsanFcPrograms *programs, const VmsanVmmSpec *spec, Opened *opened, GError **error)
 {
   if (!vmsan_monitor_files_open_logs (spec, VMSAN_FC_STATUS_FILE, &opened->log_fd,
-                                      &opened->status_fd, error) ||
-      !open_run (spec, &opened->run_fd, error))
+                                      &opened->status_fd, error))
     return FALSE;
   opened->supervisor_fd = open (programs->supervisor, O_RDONLY | O_CLOEXEC);
   return opened->supervisor_fd >= 0 ||
@@ -178,25 +161,35 @@ binds_clear (Binds *self)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Binds, binds_clear)
 
+/* The next one, at @path of the jail. */
+static VmsanBind *
+add_in_jail (Binds *self, const VmsanVmmSpec *spec, const char *path)
+{
+  char *target = g_strconcat (BASE_PATH "/" PROGRAM_NAME "/", spec->id, "/root", path, NULL);
+
+  g_assert (self->n < N_BINDS_MAX);
+  g_ptr_array_add (self->targets, target);
+  self->binds[self->n].target = target;
+  return &self->binds[self->n++];
+}
+
 /* @fd: 0 for what this machine does not have */
 static void
 bind_in_jail (Binds *self, const VmsanVmmSpec *spec, int fd, const char *path, gboolean writable)
 {
-  char *target;
+  VmsanBind *bind;
 
   if (fd <= 0)
     return;
-  g_return_if_fail (self->n < N_BINDS_MAX);
-  target = g_strconcat (BASE_PATH "/" PROGRAM_NAME "/", spec->id, "/root", path, NULL);
-  g_ptr_array_add (self->targets, target);
-  self->binds[self->n++] = (VmsanBind){ .source_fd = fd, .target = target, .writable = writable };
+  bind = add_in_jail (self, spec, path);
+  bind->source_fd = fd;
+  bind->writable = writable;
 }
 
 static void
 bind_all (Binds *self,
           const VmsanFcPrograms *programs,
           const VmsanVmmSpec *spec,
-          int run_fd,
           guint64 jail_bytes)
 {
   self->binds[self->n++] =
@@ -208,7 +201,9 @@ bind_all (Binds *self,
   bind_in_jail (self, spec, spec->initramfs_fd, VMSAN_FC_INITRAMFS_PATH, FALSE);
   bind_in_jail (self, spec, spec->image_fd, VMSAN_FC_IMAGE_PATH, FALSE);
   bind_in_jail (self, spec, spec->disk_fd, VMSAN_FC_DISK_PATH, TRUE);
-  bind_in_jail (self, spec, run_fd, "/run", TRUE);
+  /* A mount point, so that its user, who owns the jail's root, can put nothing else in its place;
+   * and there from the start, so that it can be watched before the jailer has come to it. */
+  add_in_jail (self, spec, "/run")->tmpfs_bytes = RUN_BYTES;
   bind_in_jail (self, spec, spec->snapshot_dir_fd, "/snapshot", TRUE);
   bind_in_jail (self, spec, spec->state_fd, VMSAN_FC_RESTORE_PATH VMSAN_SNAPSHOT_STATE, FALSE);
   bind_in_jail (self, spec, spec->memory_fd, VMSAN_FC_RESTORE_PATH VMSAN_SNAPSHOT_MEMORY, FALSE);
@@ -239,7 +234,7 @@ start (const VmsanFcPrograms *programs,
   binds.targets = g_ptr_array_new_with_free_func (g_free);
   if (!get_program_size (programs->firecracker, &program_bytes, error))
     return NULL;
-  bind_all (&binds, programs, spec, opened->run_fd, program_bytes + JAIL_SLACK_BYTES);
+  bind_all (&binds, programs, spec, program_bytes + JAIL_SLACK_BYTES);
 
   const VmsanRlimit rlimits[] = {
     { RLIMIT_CORE, 0 },
@@ -273,9 +268,39 @@ start (const VmsanFcPrograms *programs,
 VmsanProcess *
 vmsan_fc_jail_spawn (const VmsanFcPrograms *programs, const VmsanVmmSpec *spec, GError **error)
 {
-  g_auto (Opened) opened = { -1, -1, -1, -1 };
+  g_auto (Opened) opened = { -1, -1, -1 };
 
   if (!check_files (spec, error) || !open_all (programs, spec, &opened, error))
     return NULL;
   return start (programs, spec, &opened, error);
+}
+
+/* The root of another user's process, which is not dumpable, takes CAP_SYS_PTRACE; see proc(5). No
+ * link that the machine's user may have put somewhere is followed. */
+int
+vmsan_fc_jail_open_run (VmsanProcess *process, const char *id, GError **error)
+{
+  const struct open_how how = {
+    .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+    .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+  };
+  g_autofree char *root = g_strdup_printf ("/proc/%d/root", vmsan_process_get_pid (process));
+  g_autofree char *path = g_strconcat (&BASE_PATH[1], "/" PROGRAM_NAME "/", id, "/root/run", NULL);
+  vmsan_autofd int root_fd = open (root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  vmsan_autofd int run_fd = -1;
+
+  if (root_fd >= 0)
+    run_fd = syscall (SYS_openat2, root_fd, path, &how, sizeof how);
+  if (run_fd < 0)
+    {
+      vmsan_error_set_errno (error, errno, "Cannot open “%s/%s”", root, path);
+      return -1;
+    }
+  /* As it has not ended by now, its number cannot have meant another process. */
+  if (vmsan_process_has_ended (process))
+    {
+      g_set_error_literal (error, VMSAN_ERROR, VMSAN_ERROR_NOT_FOUND, "Firecracker has ended");
+      return -1;
+    }
+  return g_steal_fd (&run_fd);
 }

@@ -10,7 +10,8 @@
  * the jailer starts, with the same code as for other monitors, and limits are read back; so the
  * jailer is not asked for them.
  *
- * Only /run of the jail is a directory of the host, where sockets are. It belongs to the machine's
+ * Its /run, where the sockets are, is a tmpfs of its own, small, so that what is made there fills
+ * nothing of the host's; we reach it through the supervisor's root. It belongs to the machine's
  * user, who may put anything there: see fc-socket.h. */
 
 #pragma once
@@ -27,8 +28,7 @@
 #define VMSAN_FC_SNAPSHOT_PATH "/snapshot/"
 #define VMSAN_FC_RESTORE_PATH  "/restore/"
 
-/* In /run of the jail, which is RUN in the runtime directory. */
-#define VMSAN_FC_RUN          "jail"
+/* In /run of the jail. */
 #define VMSAN_FC_API_SOCKET   "api.sock"
 #define VMSAN_FC_VSOCK_SOCKET "vsock.sock"
 
@@ -54,3 +54,7 @@ GStrv vmsan_fc_jail_arguments (const VmsanVmmSpec *spec);
  * no process is left. (transfer full) */
 VmsanProcess *
 vmsan_fc_jail_spawn (const VmsanFcPrograms *programs, const VmsanVmmSpec *spec, GError **error);
+
+/* /run of the jail of machine @id, whose supervisor is @process: from its start, when it is still
+ * root's, until it ends. Never waits. Returns a descriptor; -1 on error. */
+int vmsan_fc_jail_open_run (VmsanProcess *process, const char *id, GError **error);

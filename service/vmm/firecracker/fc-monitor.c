@@ -568,8 +568,14 @@ vmsan_fc_monitor_set_up_async (VmsanFcMonitor *self,
     }
   vmsan_process_wait_async (vmsan_monitor_get_process (VMSAN_MONITOR (self)), set_up->stop,
                             on_ended_early, g_object_ref (task));
-  vmsan_fc_socket_wait_async (self->run_fd, VMSAN_FC_API_SOCKET, self->uid, API_DEADLINE_MS,
-                              set_up->stop, on_api_there, g_object_ref (task));
+  self->uid = spec->uid;
+  self->run_fd = vmsan_fc_jail_open_run (vmsan_monitor_get_process (VMSAN_MONITOR (self)), spec->id,
+                                         &set_up->error);
+  if (self->run_fd < 0)
+    give_up (self, task); /* it may have ended at once, and then is asked why */
+  else
+    vmsan_fc_socket_wait_async (self->run_fd, VMSAN_FC_API_SOCKET, self->uid, API_DEADLINE_MS,
+                                set_up->stop, on_api_there, g_object_ref (task));
 }
 
 gboolean
@@ -579,6 +585,23 @@ vmsan_fc_monitor_set_up_finish (VmsanFcMonitor *self, GAsyncResult *result, GErr
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
+static gboolean
+open_run (VmsanFcMonitor *self, GError **error)
+{
+  g_autofree char *id = g_path_get_basename (self->runtime_dir);
+  struct stat st;
+
+  self->run_fd =
+      vmsan_fc_jail_open_run (vmsan_monitor_get_process (VMSAN_MONITOR (self)), id, error);
+  if (self->run_fd < 0)
+    return FALSE;
+  if (fstat (self->run_fd, &st) < 0)
+    return vmsan_error_set_errno (error, errno, "Cannot examine the jail's /run");
+  /* Only the jailer can have given it to somebody. */
+  self->uid = st.st_uid;
+  return TRUE;
+}
+
 gboolean
 vmsan_fc_monitor_reconnect (VmsanFcMonitor *self, GError **error)
 {
@@ -586,7 +609,8 @@ vmsan_fc_monitor_reconnect (VmsanFcMonitor *self, GError **error)
       vmsan_fd_read_file_at (self->runtime_dir_fd, VERSION_FILE, VERSION_SIZE_MAX, NULL, error);
   vmsan_autofd int fd = -1;
 
-  if (text == NULL || !vmsan_fc_version_parse (text, &self->version, error))
+  if (text == NULL || !vmsan_fc_version_parse (text, &self->version, error) ||
+      !open_run (self, error))
     return FALSE;
   fd = vmsan_fc_socket_connect (self->run_fd, VMSAN_FC_API_SOCKET, self->uid, error);
   return fd >= 0 && open_api (self, error);
@@ -637,20 +661,14 @@ VmsanFcMonitor *
 vmsan_fc_monitor_new (const char *runtime_dir, VmsanProcess *process, GError **error)
 {
   g_autoptr (VmsanFcMonitor) self = g_object_new (VMSAN_TYPE_FC_MONITOR, NULL);
-  struct stat st;
 
   self->runtime_dir = g_strdup (runtime_dir);
   self->runtime_dir_fd = open (runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (self->runtime_dir_fd >= 0)
-    self->run_fd = openat (self->runtime_dir_fd, VMSAN_FC_RUN,
-                           O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (self->run_fd < 0 || fstat (self->run_fd, &st) < 0)
+  if (self->runtime_dir_fd < 0)
     {
-      vmsan_error_set_errno (error, errno, "Cannot open the jail's directory in %s", runtime_dir);
+      vmsan_error_set_errno (error, errno, "Cannot open %s", runtime_dir);
       return NULL;
     }
-  /* Only we can have given it to somebody. */
-  self->uid = st.st_uid;
   vmsan_monitor_set_process (VMSAN_MONITOR (self), process);
   vmsan_monitor_set_acceleration (VMSAN_MONITOR (self), "kvm");
   return g_steal_pointer (&self);

@@ -2,9 +2,10 @@
 
 /* What a test wants to go wrong.
  *
- * A file beside the program, PROGRAM.orders, or else in /run, where a test can put it into a jail
- * that it does not make itself; or the one that FAKE_FIRECRACKER_ORDERS names. It is read at each
- * request, so that a test can change its mind. A line is a word and what follows it:
+ * A file beside the program, PROGRAM.orders; or else, in a jail that a test does not make itself,
+ * what is bound there as a kernel, if its first line is only the magic of an ELF file; or the file
+ * that FAKE_FIRECRACKER_ORDERS names. It is read at each request, so that a test can change its
+ * mind. A line is a word and what follows it:
  *
  *   version 1.14.4                  the release to be; read once, at the start
  *   kvm /dev/null                   what to open for /dev/kvm, where there is none
