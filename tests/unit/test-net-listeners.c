@@ -136,8 +136,9 @@ test_the_table_of_programs_and_ports (void)
   g_assert_true (is_free ("0.0.0.0:8080:80/tcp", NULL));
 }
 
+/* What belongs to a connection over TCP is known for as long as it is; of UDP it is not. */
 static void
-test_sockets_with_a_peer_are_in_nobodys_way (void)
+test_of_sockets_with_a_peer_those_of_udp_are_in_the_way (void)
 {
   static const Program tcp = { "127.0.0.1", SOCK_STREAM, FALSE };
   static const Program udp = { "127.0.0.1", SOCK_DGRAM, FALSE };
@@ -157,7 +158,7 @@ test_sockets_with_a_peer_are_in_nobodys_way (void)
   g_assert_false (is_free ("127.0.0.1:8080:80/udp", NULL));
   fill (&to, "127.0.0.1", PORT + 1);
   g_assert_cmpint (connect (datagrams, (struct sockaddr *) &to, size), ==, 0);
-  g_assert_true (is_free ("127.0.0.1:8080:80/udp", NULL));
+  g_assert_false (is_free ("127.0.0.1:8080:80/udp", NULL));
 }
 
 static void
@@ -196,8 +197,8 @@ main (int argc, char **argv)
   set_loopback_up ();
   g_test_add_func ("/net/listeners/the-table-of-programs-and-ports",
                    test_the_table_of_programs_and_ports);
-  g_test_add_func ("/net/listeners/sockets-with-a-peer-are-in-nobodys-way",
-                   test_sockets_with_a_peer_are_in_nobodys_way);
+  g_test_add_func ("/net/listeners/of-sockets-with-a-peer-those-of-udp-are-in-the-way",
+                   test_of_sockets_with_a_peer_those_of_udp_are_in_the_way);
   g_test_add_func ("/net/listeners/ports-that-are-published-already-are-not-looked-at",
                    test_ports_that_are_published_already_are_not_looked_at);
   return net_world_run_tests ();
