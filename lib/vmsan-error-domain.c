@@ -26,6 +26,7 @@ static const GDBusErrorEntry entries[] = {
   { VMSAN_ERROR_TIMED_OUT, "org.vmsan.Error.TimedOut" },
   { VMSAN_ERROR_CANCELLED, "org.vmsan.Error.Cancelled" },
   { VMSAN_ERROR_DAMAGED, "org.vmsan.Error.Damaged" },
+  { VMSAN_ERROR_VETOED, "org.vmsan.Error.Vetoed" },
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (entries) == VMSAN_ERROR_LAST + 1);

@@ -6,7 +6,7 @@
 
 #include "vmsan-error.h"
 
-#define VMSAN_ERROR_LAST VMSAN_ERROR_DAMAGED
+#define VMSAN_ERROR_LAST VMSAN_ERROR_VETOED
 
 /* The D-Bus name of a code. */
 const char *vmsan_error_dbus_name (VmsanError code);

@@ -36,6 +36,7 @@ G_BEGIN_DECLS
  * @VMSAN_ERROR_TIMED_OUT: a deadline passed
  * @VMSAN_ERROR_CANCELLED: cancelled, and undone
  * @VMSAN_ERROR_DAMAGED: stored data cannot be read
+ * @VMSAN_ERROR_VETOED: a plugin of the service refused it, or had to agree and did not answer
  *
  * What the service reports. Each code stands for the D-Bus error `org.vmsan.Error.*` of the same
  * name.
@@ -63,6 +64,7 @@ typedef enum
   VMSAN_ERROR_TIMED_OUT,
   VMSAN_ERROR_CANCELLED,
   VMSAN_ERROR_DAMAGED,
+  VMSAN_ERROR_VETOED,
 } VmsanError;
 
 /**

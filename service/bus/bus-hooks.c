@@ -4,15 +4,17 @@
 
 #include "bus/bus-hooks.h"
 
+#include "bus/interfaces.h"
 #include "sys/error.h"
 
 struct _VmsanBusHooks
 {
   VmsanBus *bus;
-  guint64 sequence;
+  VmsanBusEvents *events;
 };
 
-static const char *const signal_names[] = {
+static const char *const hook_names[] = {
+  [VMSAN_HOOK_NONE] = NULL,
   [VMSAN_HOOK_BEFORE_CREATE] = "BeforeCreate",
   [VMSAN_HOOK_AFTER_CREATE] = "AfterCreate",
   [VMSAN_HOOK_BEFORE_START] = "BeforeStart",
@@ -26,9 +28,16 @@ static const char *const signal_names[] = {
   [VMSAN_HOOK_NETWORK_POLICY_CHANGED] = "NetworkPolicyChanged",
   [VMSAN_HOOK_STATE_CHANGED] = "StateChanged",
   [VMSAN_HOOK_ERROR] = "Error",
+  [VMSAN_HOOK_BEFORE_NETWORK_POLICY_CHANGE] = "BeforeNetworkPolicyChange",
 };
 
-G_STATIC_ASSERT (G_N_ELEMENTS (signal_names) == VMSAN_HOOK_LAST + 1);
+G_STATIC_ASSERT (G_N_ELEMENTS (hook_names) == VMSAN_HOOK_LAST + 1);
+
+const char *
+vmsan_bus_hook_name (VmsanHook hook)
+{
+  return hook_names[hook];
+}
 
 static GVariant *
 error_parameters (guint64 sequence, const VmsanHookEvent *event)
@@ -63,9 +72,15 @@ parameters_of (guint64 sequence, const VmsanHookEvent *event)
 static void
 on_hook (VmsanVmManager *manager, const VmsanHookEvent *event, VmsanBusHooks *self)
 {
+  const GDBusSignalInfo *signal =
+      g_dbus_interface_info_lookup_signal ((GDBusInterfaceInfo *) &org_vmsan_manager_interface,
+                                           hook_names[event->hook]);
+  g_autoptr (GVariant) parameters =
+      g_variant_ref_sink (parameters_of (vmsan_bus_events_get_next (self->events), event));
+
+  vmsan_bus_events_add (self->events, signal, parameters);
   g_dbus_connection_emit_signal (self->bus->connection, NULL, "/org/vmsan/Manager",
-                                 "org.vmsan.Manager", signal_names[event->hook],
-                                 parameters_of (++self->sequence, event), NULL);
+                                 "org.vmsan.Manager", signal->name, parameters, NULL);
 }
 
 VmsanBusHooks *
@@ -74,6 +89,7 @@ vmsan_bus_hooks_new (VmsanBus *bus)
   VmsanBusHooks *self = g_new0 (VmsanBusHooks, 1);
 
   self->bus = bus;
+  self->events = vmsan_bus_events_new ();
   g_signal_connect (bus->manager, "hook", G_CALLBACK (on_hook), self);
   return self;
 }
@@ -82,5 +98,12 @@ void
 vmsan_bus_hooks_free (VmsanBusHooks *self)
 {
   g_signal_handlers_disconnect_by_data (self->bus->manager, self);
+  vmsan_bus_events_free (self->events);
   g_free (self);
+}
+
+VmsanBusEvents *
+vmsan_bus_hooks_get_events (VmsanBusHooks *self)
+{
+  return self->events;
 }

@@ -40,11 +40,9 @@ vmsan_vm_read_console (VmsanVm *self, gsize max_bytes)
   return g_string_free (safe, FALSE);
 }
 
-/* The policy, the addresses that the host sees, and what of others is in the way. */
-static GVariant *
-describe_network (VmsanVm *self)
+GVariant *
+vmsan_vm_get_network_details (VmsanVm *self, const VmsanVmRecord *record)
 {
-  const VmsanVmRecord *record = self->record;
   g_autoptr (GVariant) policy = g_variant_ref_sink (vmsan_net_policy_to_variant (record->network));
   VmsanNetSlotAddresses addresses;
   g_auto (GStrv) conflicts = NULL;
@@ -78,7 +76,7 @@ vmsan_vm_get_details (VmsanVm *self)
   g_variant_dict_insert (&details, "init", "s", record->init);
   g_variant_dict_insert (&details, "project", "s", record->project);
   g_variant_dict_insert_value (&details, "labels", record->labels);
-  g_variant_dict_insert_value (&details, "network", describe_network (self));
+  g_variant_dict_insert_value (&details, "network", vmsan_vm_get_network_details (self, record));
   g_variant_dict_insert (&details, "timeout-ms", "t", record->timeout_ms);
   if ((console = vmsan_vm_read_console (self, CONSOLE_BYTES)) != NULL)
     g_variant_dict_insert (&details, "console", "s", console);

@@ -9,12 +9,23 @@
 #include "vm/vm-operation.h"
 #include "vm/vm-steps.h"
 
+/* All that a verb leads to is reviewed before any of it is done. */
+static const VmsanHook create_reviewed[] = { VMSAN_HOOK_BEFORE_CREATE, VMSAN_HOOK_NONE };
+static const VmsanHook create_and_start_reviewed[] = { VMSAN_HOOK_BEFORE_CREATE,
+                                                       VMSAN_HOOK_BEFORE_START, VMSAN_HOOK_NONE };
+static const VmsanHook start_reviewed[] = { VMSAN_HOOK_BEFORE_START, VMSAN_HOOK_NONE };
+static const VmsanHook stop_reviewed[] = { VMSAN_HOOK_BEFORE_STOP, VMSAN_HOOK_NONE };
+static const VmsanHook remove_reviewed[] = { VMSAN_HOOK_BEFORE_REMOVE, VMSAN_HOOK_NONE };
+static const VmsanHook stop_and_remove_reviewed[] = { VMSAN_HOOK_BEFORE_STOP,
+                                                      VMSAN_HOOK_BEFORE_REMOVE, VMSAN_HOOK_NONE };
+
 static const VmsanPlan create_plan = {
   .verb = VMSAN_VERB_CREATE,
   .phase = "create",
   .direction = VMSAN_PLAN_APPLY,
   .during = VMSAN_VM_CREATING,
   .after = VMSAN_VM_STOPPED,
+  .reviewed = create_reviewed,
   .before_hook = VMSAN_HOOK_BEFORE_CREATE,
   .after_hook = VMSAN_HOOK_AFTER_CREATE,
   .steps = vmsan_create_steps,
@@ -28,6 +39,7 @@ static const VmsanPlan create_and_start_plan = {
   .direction = VMSAN_PLAN_APPLY,
   .during = VMSAN_VM_CREATING,
   .after = VMSAN_VM_RUNNING,
+  .reviewed = create_and_start_reviewed,
   .before_hook = VMSAN_HOOK_BEFORE_CREATE,
   .after_hook = VMSAN_HOOK_AFTER_CREATE,
   .steps = vmsan_all_steps,
@@ -41,6 +53,7 @@ static const VmsanPlan start_plan = {
   .direction = VMSAN_PLAN_APPLY,
   .during = VMSAN_VM_STARTING,
   .after = VMSAN_VM_RUNNING,
+  .reviewed = start_reviewed,
   .before_hook = VMSAN_HOOK_BEFORE_START,
   .after_hook = VMSAN_HOOK_AFTER_START,
   .steps = vmsan_run_steps,
@@ -50,6 +63,21 @@ static const VmsanPlan start_plan = {
 static void shut_down (VmsanVm *vm, GTask *task);
 
 static const VmsanPlan stop_plan = {
+  .verb = VMSAN_VERB_STOP,
+  .phase = "stop",
+  .direction = VMSAN_PLAN_REVERT,
+  .during = VMSAN_VM_STOPPING,
+  .after = VMSAN_VM_STOPPED,
+  .reviewed = stop_reviewed,
+  .before_hook = VMSAN_HOOK_BEFORE_STOP,
+  .after_hook = VMSAN_HOOK_AFTER_STOP,
+  .steps = vmsan_run_steps,
+  .start_index = VMSAN_PLAN_NO_START,
+  .prelude = shut_down,
+};
+
+/* The first part of a forced removal, which was reviewed as a whole; so is the second below. */
+static const VmsanPlan kill_plan = {
   .verb = VMSAN_VERB_STOP,
   .phase = "stop",
   .direction = VMSAN_PLAN_REVERT,
@@ -79,6 +107,7 @@ static const VmsanPlan remove_plan = {
   .phase = "remove",
   .direction = VMSAN_PLAN_REVERT,
   .during = VMSAN_VM_REMOVING,
+  .reviewed = remove_reviewed,
   .before_hook = VMSAN_HOOK_BEFORE_REMOVE,
   .after_hook = VMSAN_HOOK_AFTER_REMOVE,
   .steps = vmsan_create_steps,
@@ -144,6 +173,15 @@ start_free (Start *self)
   g_free (self);
 }
 
+static void
+refuse_start (VmsanVm *self, GTask *task, GError *error)
+{
+  const Start *data = g_task_get_task_data (task);
+
+  vmsan_vm_emit_refusal (self, start_plan.phase, error, data->actor);
+  g_task_return_error (task, error);
+}
+
 /* The ports are the machine's from the moment that its operation begins. Consumes @task. */
 static void
 start (VmsanVm *self, GTask *task)
@@ -154,11 +192,12 @@ start (VmsanVm *self, GTask *task)
 
   /* No operation kept others from changing the policy while it was checked. */
   if (!vmsan_net_policy_equal (self->record->network, data->checked))
-    g_task_return_new_error (task, VMSAN_ERROR, VMSAN_ERROR_BUSY,
-                             "Machine %s was changed at the same time: try again",
-                             self->record->id);
+    refuse_start (self, task,
+                  g_error_new (VMSAN_ERROR, VMSAN_ERROR_BUSY,
+                               "Machine %s was changed at the same time: try again",
+                               self->record->id));
   else if (!vmsan_vm_check_ports (self, data->checked, &error))
-    g_task_return_error (task, error);
+    refuse_start (self, task, error);
   else
     vmsan_operation_run_async (self, &start_plan, "", data->actor, g_task_get_cancellable (task),
                                on_started, g_steal_pointer (&owned));
@@ -174,7 +213,7 @@ on_start_checked (GObject *source, GAsyncResult *result, gpointer user_data)
   if (vmsan_net_manager_check_finish (VMSAN_NET_MANAGER (source), result, &error))
     start (self, g_steal_pointer (&task));
   else
-    g_task_return_error (task, error);
+    refuse_start (self, task, error);
 }
 
 void
@@ -193,7 +232,7 @@ vmsan_vm_start_async (VmsanVm *self,
   g_task_set_check_cancellable (task, FALSE); /* the operation has more to say */
   g_task_set_task_data (task, data, (GDestroyNotify) start_free);
   if (!vmsan_vm_check_verb (self, VMSAN_VERB_START, &error))
-    g_task_return_error (task, error);
+    refuse_start (self, task, error);
   else if (self->record->network->has_network)
     vmsan_net_manager_check_async (self->context->networks, data->checked, NULL, TRUE,
                                    on_start_checked, g_steal_pointer (&task));
@@ -300,6 +339,21 @@ shut_down (VmsanVm *vm, GTask *task)
                             on_shut_down, g_object_ref (task));
 }
 
+static void
+stop (VmsanVm *self,
+      const VmsanPlan *plan,
+      guint deadline_ms,
+      const char *actor,
+      GCancellable *cancellable,
+      GAsyncReadyCallback callback,
+      gpointer user_data)
+{
+  if (self->operation == NULL)
+    self->stop_deadline_ms = deadline_ms;
+  vmsan_operation_run_async (self, plan, deadline_ms > 0 ? "" : how_forced, actor, cancellable,
+                             callback, user_data);
+}
+
 void
 vmsan_vm_stop_async (VmsanVm *self,
                      guint deadline_ms,
@@ -308,10 +362,7 @@ vmsan_vm_stop_async (VmsanVm *self,
                      GAsyncReadyCallback callback,
                      gpointer user_data)
 {
-  if (self->operation == NULL)
-    self->stop_deadline_ms = deadline_ms;
-  vmsan_operation_run_async (self, &stop_plan, deadline_ms > 0 ? "" : how_forced, actor,
-                             cancellable, callback, user_data);
+  stop (self, &stop_plan, deadline_ms, actor, cancellable, callback, user_data);
 }
 
 const char *
@@ -344,11 +395,14 @@ typedef struct
 {
   char *actor;
   gboolean killed;
+  VmsanReview review; /* of all of it */
 } Removal;
 
 static void
 removal_free (Removal *self)
 {
+  vmsan_review_clear (&self->review);
+  g_clear_pointer (&self->review.draft, vmsan_vm_record_free);
   g_free (self->actor);
   g_free (self);
 }
@@ -404,11 +458,47 @@ remove_by_force (VmsanVm *self, GTask *task)
   else if (!removal->killed && vmsan_vm_check_verb (self, VMSAN_VERB_STOP, NULL))
     {
       removal->killed = TRUE; /* or it was tried */
-      vmsan_vm_stop_async (self, 0, removal->actor, NULL, on_killed, g_steal_pointer (&owned));
+      stop (self, &kill_plan, 0, removal->actor, NULL, on_killed, g_steal_pointer (&owned));
     }
   else
     vmsan_operation_run_async (self, &forced_remove_plan, "forced", removal->actor, NULL,
                                on_removed, g_steal_pointer (&owned));
+}
+
+static void
+on_removal_reviewed (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  VmsanVm *self = VMSAN_VM (source);
+  Removal *removal = g_task_get_task_data (task);
+  GError *error = NULL;
+
+  if (vmsan_vm_review_finish (self, result, &error))
+    {
+      remove_by_force (self, g_steal_pointer (&task));
+      return;
+    }
+  vmsan_vm_emit_error (self, forced_remove_plan.phase, error, removal->actor);
+  vmsan_vm_add_aside (error, removal->review.aside);
+  g_task_return_error (task, error);
+}
+
+/* Before what is under way is cancelled and what runs is killed, so not as a part of an operation.
+ * Consumes @task. */
+static void
+review_forced_removal (VmsanVm *self, GTask *task)
+{
+  Removal *removal = g_task_get_task_data (task);
+  const VmsanHook *hooks = self->monitor != NULL ? stop_and_remove_reviewed : remove_reviewed;
+
+  if (!vmsan_vm_is_review_wanted (self, hooks))
+    {
+      remove_by_force (self, task);
+      return;
+    }
+  removal->review.draft = vmsan_vm_record_copy (self->record);
+  removal->review.actor = removal->actor;
+  vmsan_vm_review_async (self, &removal->review, hooks, NULL, on_removal_reviewed, task);
 }
 
 void
@@ -424,7 +514,7 @@ vmsan_vm_remove_async (VmsanVm *self,
   removal->actor = g_strdup (actor);
   g_task_set_task_data (task, removal, (GDestroyNotify) removal_free);
   if (force)
-    remove_by_force (self, g_steal_pointer (&task));
+    review_forced_removal (self, g_steal_pointer (&task));
   else
     vmsan_operation_run_async (self, &remove_plan, "", actor, NULL, on_removed,
                                g_steal_pointer (&task));

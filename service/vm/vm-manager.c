@@ -210,6 +210,13 @@ vmsan_vm_manager_new (VmsanConfig *config, GPtrArray *vmms, GError **error)
   return open_stores (self, error) && open_networks (self, error) ? g_steal_pointer (&self) : NULL;
 }
 
+void
+vmsan_vm_manager_set_reviewer (VmsanVmManager *self, const VmsanReviewer *reviewer, gpointer data)
+{
+  self->context.reviewer = reviewer;
+  self->context.reviewer_data = data;
+}
+
 /* ---- Load ---------------------------------------------------------------------------------- */
 
 static void probe_next (GTask *task);
@@ -544,6 +551,25 @@ creation_free (Creation *creation)
   g_free (creation);
 }
 
+/* Before there is a machine, so that nothing is left to undo. */
+static void
+refuse (VmsanVmManager *self, GTask *task, GError *error)
+{
+  const Creation *creation = g_task_get_task_data (task);
+  const VmsanHookEvent event = {
+    .hook = VMSAN_HOOK_ERROR,
+    .id = "",
+    .owner = creation->request->owner,
+    .actor = creation->actor,
+    .phase = "create",
+    .error = error,
+  };
+
+  if (!vmsan_vm_is_callers_matter (error))
+    emit_hook (self, &event);
+  g_task_return_error (task, error);
+}
+
 static gboolean
 check_room (VmsanVmManager *self, const VmsanVmRequest *request, GError **error)
 {
@@ -576,7 +602,7 @@ create (VmsanVmManager *self, GTask *task)
     {
       if (vm != NULL && record->slot != VMSAN_VM_NO_SLOT)
         vmsan_net_manager_release_slot (self->context.networks, record->slot);
-      g_task_return_error (task, error);
+      refuse (self, task, error);
       return;
     }
   vm->network_up = FALSE;
@@ -595,7 +621,7 @@ on_request_checked (GObject *source, GAsyncResult *result, gpointer user_data)
   if (vmsan_net_manager_check_finish (VMSAN_NET_MANAGER (source), result, &error))
     create (self, g_steal_pointer (&task));
   else
-    g_task_return_error (task, error);
+    refuse (self, task, error);
 }
 
 /* Consumes @task. */
@@ -664,7 +690,7 @@ vmsan_vm_manager_create_async (VmsanVmManager *self,
   g_task_set_task_data (task, creation, (GDestroyNotify) creation_free);
   /* Twice: who has no room causes no work, and others may come in while there is some. */
   if (!check_room (self, request, &error))
-    g_task_return_error (task, error);
+    refuse (self, task, error);
   else
     probe_again (self, g_steal_pointer (&task));
 }

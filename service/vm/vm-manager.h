@@ -9,6 +9,7 @@
 #include "vm/service-config.h"
 #include "vm/vm-hook.h"
 #include "vm/vm-request.h"
+#include "vm/vm-review.h"
 #include "vm/vm.h"
 #include "vmm/vmm.h"
 
@@ -27,6 +28,10 @@ G_DECLARE_FINAL_TYPE (VmsanVmManager, vmsan_vm_manager, VMSAN, VM_MANAGER, GObje
 
 /* Opens directories and stores. @vmms: (element-type VmsanVmm) in order of preference. */
 VmsanVmManager *vmsan_vm_manager_new (VmsanConfig *config, GPtrArray *vmms, GError **error);
+
+/* From now on, @reviewer sees what is about to happen; NULL: nobody. */
+void
+vmsan_vm_manager_set_reviewer (VmsanVmManager *self, const VmsanReviewer *reviewer, gpointer data);
 
 /* Probes the drivers, reads all records, takes over machines that run, ends interrupted
  * operations, and clears away what belongs to no machine. Completes when all of that is done;

@@ -50,10 +50,12 @@ on_monitor_ended (GObject *source, GAsyncResult *result, gpointer user_data)
   g_free (self->monitor_exit);
   self->monitor_exit = vmsan_monitor_describe_exit (self->monitor, status);
 
-  /* A start is hurried along. Whatever else is under way looks again when it ends. */
+  /* A start is hurried along, and nobody is asked any more whether it may be stopped. Whatever else
+   * is under way looks again when it ends. */
   vmsan_operation_abort (self, g_error_new (VMSAN_ERROR, VMSAN_ERROR_VMM_FAILED,
-                                            "Machine %s did not boot: %s", self->record->id,
-                                            self->monitor_exit));
+                                            self->in_review ? "Machine %s ended meanwhile: %s"
+                                                            : "Machine %s did not boot: %s",
+                                            self->record->id, self->monitor_exit));
   vmsan_vm_check_monitor (self);
 }
 

@@ -14,14 +14,29 @@
 /* Between tries to make a machine follow the host's name servers, at most. */
 #define MAX_REFRESH_DELAY_S 60
 
+static const char phase[] = "set-network-policy";
+
 static const VmsanStep *const no_steps[] = { NULL };
 
 static void put_draft_in_force (VmsanVm *vm, GTask *task);
 static void put_back (VmsanVm *vm, GTask *task);
 
+static const VmsanHook reviewed[] = { VMSAN_HOOK_BEFORE_NETWORK_POLICY_CHANGE, VMSAN_HOOK_NONE };
+
 static const VmsanPlan policy_plan = {
   .verb = VMSAN_VERB_SET_NETWORK_POLICY,
-  .phase = "set-network-policy",
+  .phase = phase,
+  .reviewed = reviewed,
+  .steps = no_steps,
+  .start_index = VMSAN_PLAN_NO_START,
+  .prelude = put_draft_in_force,
+  .retract = put_back,
+};
+
+/* For the policy that the machine has: nothing changes that could be objected to. */
+static const VmsanPlan again_plan = {
+  .verb = VMSAN_VERB_SET_NETWORK_POLICY,
+  .phase = phase,
   .steps = no_steps,
   .start_index = VMSAN_PLAN_NO_START,
   .prelude = put_draft_in_force,
@@ -32,6 +47,7 @@ typedef struct
 {
   VmsanNetPolicy *old;
   VmsanNetPolicy *wanted;
+  const VmsanPlan *plan;
   char *actor;
   gboolean runs;
 } Change;
@@ -43,22 +59,6 @@ change_free (Change *self)
   vmsan_net_policy_unref (self->wanted);
   g_free (self->actor);
   g_free (self);
-}
-
-static void
-tell_change (VmsanVm *vm, const Change *change)
-{
-  const VmsanHookEvent event = {
-    .hook = VMSAN_HOOK_NETWORK_POLICY_CHANGED,
-    .id = vm->record->id,
-    .owner = vm->record->owner,
-    .reason = "",
-    .actor = change->actor,
-    .old_policy = vmsan_net_policy_kind_to_string (change->old->kind),
-    .new_policy = vmsan_net_policy_kind_to_string (change->wanted->kind),
-  };
-
-  vm->context->emit_hook (vm->context->data, &event);
 }
 
 VmsanNetMachine *
@@ -147,11 +147,20 @@ on_changed (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (vmsan_operation_run_finish (vm, result, &error))
     {
-      if (!vmsan_net_policy_equal (change->old, change->wanted))
-        tell_change (vm, change);
+      if (!vmsan_net_policy_equal (change->old, vm->record->network))
+        vmsan_vm_emit_policy (vm, change->old, change->actor);
       g_task_return_boolean (task, TRUE);
       return;
     }
+  g_task_return_error (task, error);
+}
+
+static void
+refuse (VmsanVm *self, GTask *task, GError *error)
+{
+  const Change *change = g_task_get_task_data (task);
+
+  vmsan_vm_emit_refusal (self, phase, error, change->actor);
   g_task_return_error (task, error);
 }
 
@@ -189,23 +198,24 @@ on_change_checked (GObject *source, GAsyncResult *result, gpointer user_data)
   if (!vmsan_net_manager_check_finish (VMSAN_NET_MANAGER (source), result, &error) ||
       !check_change (self, change, &error))
     {
-      g_task_return_error (task, error);
+      refuse (self, task, error);
       return;
     }
   changed = vmsan_vm_record_copy (self->record);
   vmsan_net_policy_unref (changed->network);
   changed->network = vmsan_net_policy_ref (change->wanted);
-  vmsan_operation_change_async (self, &policy_plan, changed, change->actor, on_changed,
+  vmsan_operation_change_async (self, change->plan, changed, change->actor, on_changed,
                                 g_steal_pointer (&task));
 }
 
 /* A refusal comes before the operation: its failure would be told to all, ports and names too. */
-void
-vmsan_vm_set_network_policy_async (VmsanVm *self,
-                                   VmsanNetPolicy *policy,
-                                   const char *actor,
-                                   GAsyncReadyCallback callback,
-                                   gpointer user_data)
+static void
+set_policy (VmsanVm *self,
+            const VmsanPlan *plan,
+            VmsanNetPolicy *policy,
+            const char *actor,
+            GAsyncReadyCallback callback,
+            gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
   Change *change = g_new0 (Change, 1);
@@ -213,6 +223,7 @@ vmsan_vm_set_network_policy_async (VmsanVm *self,
 
   change->old = vmsan_net_policy_ref (self->record->network);
   change->wanted = vmsan_net_policy_ref (policy);
+  change->plan = plan;
   change->actor = g_strdup (actor);
   change->runs = self->monitor != NULL;
   g_task_set_task_data (task, change, (GDestroyNotify) change_free);
@@ -220,7 +231,17 @@ vmsan_vm_set_network_policy_async (VmsanVm *self,
     vmsan_net_manager_check_async (self->context->networks, policy, change->old, change->runs,
                                    on_change_checked, g_steal_pointer (&task));
   else
-    g_task_return_error (task, error);
+    refuse (self, task, error);
+}
+
+void
+vmsan_vm_set_network_policy_async (VmsanVm *self,
+                                   VmsanNetPolicy *policy,
+                                   const char *actor,
+                                   GAsyncReadyCallback callback,
+                                   gpointer user_data)
+{
+  set_policy (self, &policy_plan, policy, actor, callback, user_data);
 }
 
 gboolean
@@ -290,5 +311,5 @@ vmsan_vm_refresh_network (VmsanVm *self)
   if (self->operation != NULL)
     g_queue_push_tail (&self->waiting, g_task_new (self, NULL, on_idle, NULL));
   else if (self->monitor != NULL && self->record->network->has_network)
-    vmsan_vm_set_network_policy_async (self, self->record->network, "service", on_refreshed, NULL);
+    set_policy (self, &again_plan, self->record->network, "service", on_refreshed, NULL);
 }

@@ -14,6 +14,9 @@ struct _VmsanOperation
   const VmsanPlan *plan;
   VmsanVmRecord *draft;
   VmsanVmState state_before;
+  VmsanReview review;
+  void (*after_review) (VmsanOperation *op);
+  char *reason; /* for the hook and the record at its beginning */
   char *actor;
   GTask *task;
   GCancellable *cancellable; /* for steps */
@@ -49,6 +52,8 @@ operation_free (VmsanOperation *op)
   g_clear_error (&op->error);
   g_clear_error (&op->cause);
   g_clear_error (&op->undo_error);
+  vmsan_review_clear (&op->review);
+  g_free (op->reason);
   g_free (op->actor);
   g_free (op->aside);
   g_free (op);
@@ -123,12 +128,7 @@ return_error (VmsanOperation *op, GTask *task)
                                op->vm->record->id);
     }
   vmsan_vm_emit_error (op->vm, op->plan->phase, op->error, op->actor);
-  if (op->aside != NULL)
-    {
-      g_autofree char *public_message = op->error->message;
-
-      op->error->message = g_strconcat (public_message, "; ", op->aside, NULL);
-    }
+  vmsan_vm_add_aside (op->error, op->aside);
   g_task_return_error (task, g_steal_pointer (&op->error));
 }
 
@@ -322,8 +322,9 @@ on_prelude (GObject *source, GAsyncResult *result, gpointer user_data)
 
 static void apply_next (VmsanOperation *op);
 
+/* Takes @error. */
 static void
-fail (VmsanOperation *op, GError *error)
+note_error (VmsanOperation *op, GError *error)
 {
   if (op->cause != NULL && is_cancelled (error))
     {
@@ -331,6 +332,12 @@ fail (VmsanOperation *op, GError *error)
       error = g_steal_pointer (&op->cause);
     }
   op->error = error;
+}
+
+static void
+fail (VmsanOperation *op, GError *error)
+{
+  note_error (op, error);
   /* The step that failed may have done half of its work. */
   op->index = MIN (op->index + 1, op->n_steps);
   revert_next (op);
@@ -381,6 +388,28 @@ apply_next (VmsanOperation *op)
 
 /* ---- The beginning ------------------------------------------------------------------------- */
 
+/* Nothing was done, so nothing is shown; a new machine never came to be. */
+static void
+end_without_beginning (VmsanOperation *op)
+{
+  if (op->plan->direction == VMSAN_PLAN_APPLY && op->plan->record_ends)
+    {
+      op->vm->gone = TRUE;
+      op->vm->context->removed (op->vm->context->data, op->vm);
+    }
+  end (op);
+}
+
+static void
+show_draft (VmsanOperation *op)
+{
+  g_autoptr (VmsanNetPolicy) old = vmsan_net_policy_ref (op->vm->record->network);
+
+  vmsan_vm_publish (op->vm, op->draft, op->actor);
+  if (op->plan->verb == VMSAN_VERB_START && !vmsan_net_policy_equal (old, op->draft->network))
+    vmsan_vm_emit_policy (op->vm, old, op->review.changed_by);
+}
+
 static void
 on_intent_saved (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -389,17 +418,11 @@ on_intent_saved (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (!g_task_propagate_boolean (G_TASK (result), &error))
     {
-      /* Nothing was done, so nothing is shown; a new machine never came to be. */
       op->error = error;
-      if (op->plan->direction == VMSAN_PLAN_APPLY && op->plan->record_ends)
-        {
-          op->vm->gone = TRUE;
-          op->vm->context->removed (op->vm->context->data, op->vm);
-        }
-      end (op);
+      end_without_beginning (op);
       return;
     }
-  vmsan_vm_publish (op->vm, op->draft, op->actor);
+  show_draft (op);
 
   if (op->plan->direction == VMSAN_PLAN_APPLY)
     {
@@ -420,8 +443,18 @@ on_caller_cancelled (GCancellable *caller, gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+/* Not a handler, which could not be taken off while it runs. */
 static void
-write_intent (VmsanOperation *op, const char *reason)
+follow_caller (VmsanOperation *op, GCancellable *caller)
+{
+  op->caller = g_cancellable_source_new (caller);
+  g_source_set_callback (op->caller, G_SOURCE_FUNC (on_caller_cancelled),
+                         g_object_ref (op->cancellable), g_object_unref);
+  g_source_attach (op->caller, NULL);
+}
+
+static void
+write_intent (VmsanOperation *op)
 {
   g_autoptr (GStrvBuilder) names = g_strv_builder_new ();
 
@@ -432,7 +465,40 @@ write_intent (VmsanOperation *op, const char *reason)
   op->draft->has_operation = TRUE;
   op->draft->operation = op->plan->verb;
   op->draft->state = op->plan->during;
-  vmsan_vm_record_set_reason (op->draft, reason);
+  vmsan_vm_record_set_reason (op->draft, op->reason);
+}
+
+static void
+on_reviewed (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  VmsanOperation *op = user_data;
+  GError *error = NULL;
+
+  op->vm->in_review = FALSE;
+  if (vmsan_vm_review_finish (op->vm, result, &error))
+    {
+      op->after_review (op);
+      return;
+    }
+  note_error (op, error);
+  op->aside = g_steal_pointer (&op->review.aside);
+  end_without_beginning (op);
+}
+
+/* Goes on with @after_review when nobody objects. */
+static void
+review (VmsanOperation *op, void (*after_review) (VmsanOperation *op))
+{
+  if (!vmsan_vm_is_review_wanted (op->vm, op->plan->reviewed))
+    {
+      after_review (op);
+      return;
+    }
+  op->after_review = after_review;
+  op->review.draft = op->draft;
+  op->review.actor = op->actor;
+  op->vm->in_review = TRUE;
+  vmsan_vm_review_async (op->vm, &op->review, op->plan->reviewed, op->cancellable, on_reviewed, op);
 }
 
 /* NULL when it was refused, and the caller told. */
@@ -453,6 +519,7 @@ begin (VmsanVm *vm,
     vmsan_vm_check_verb (vm, plan->verb, &error);
   if (error != NULL)
     {
+      vmsan_vm_emit_error (vm, plan->phase, error, actor);
       g_task_return_error (task, error);
       return NULL;
     }
@@ -470,6 +537,14 @@ begin (VmsanVm *vm,
   return op;
 }
 
+static void
+begin_steps (VmsanOperation *op)
+{
+  vmsan_vm_emit_hook (op->vm, op->plan->before_hook, op->reason, op->actor);
+  write_intent (op);
+  save_draft (op, FALSE, on_intent_saved);
+}
+
 void
 vmsan_operation_run_async (VmsanVm *vm,
                            const VmsanPlan *plan,
@@ -483,17 +558,10 @@ vmsan_operation_run_async (VmsanVm *vm,
 
   if (op == NULL)
     return;
-  vmsan_vm_emit_hook (vm, plan->before_hook, reason, actor);
-  write_intent (op, reason);
-  save_draft (op, FALSE, on_intent_saved);
+  op->reason = g_strdup (reason);
   if (cancellable != NULL && plan->direction == VMSAN_PLAN_APPLY)
-    {
-      /* Not a handler, which could not be taken off while it runs. */
-      op->caller = g_cancellable_source_new (cancellable);
-      g_source_set_callback (op->caller, G_SOURCE_FUNC (on_caller_cancelled),
-                             g_object_ref (op->cancellable), g_object_unref);
-      g_source_attach (op->caller, NULL);
-    }
+    follow_caller (op, cancellable);
+  review (op, begin_steps);
 }
 
 gboolean
@@ -540,6 +608,15 @@ on_change_prelude (GObject *source, GAsyncResult *result, gpointer user_data)
     end (op);
 }
 
+static void
+begin_change (VmsanOperation *op)
+{
+  if (op->plan->prelude != NULL)
+    op->plan->prelude (op->vm, g_task_new (op->vm, NULL, on_change_prelude, op));
+  else
+    save_draft (op, FALSE, on_changed);
+}
+
 void
 vmsan_operation_change_async (VmsanVm *vm,
                               const VmsanPlan *plan,
@@ -555,10 +632,7 @@ vmsan_operation_change_async (VmsanVm *vm,
     return;
   vmsan_vm_record_free (op->draft);
   op->draft = g_steal_pointer (&draft);
-  if (plan->prelude != NULL)
-    plan->prelude (vm, g_task_new (vm, NULL, on_change_prelude, op));
-  else
-    save_draft (op, FALSE, on_changed);
+  review (op, begin_change);
 }
 
 VmsanVmRecord *
@@ -602,7 +676,7 @@ vmsan_operation_abort (VmsanVm *vm, GError *cause)
   g_autoptr (GError) owned = cause;
   VmsanOperation *op = vm->operation;
 
-  if (op == NULL || op->plan->direction != VMSAN_PLAN_APPLY)
+  if (op == NULL || (op->plan->direction != VMSAN_PLAN_APPLY && !vm->in_review))
     return;
   if (op->cause == NULL)
     op->cause = g_steal_pointer (&owned);

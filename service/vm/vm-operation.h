@@ -34,6 +34,7 @@ typedef struct
   VmsanPlanDirection direction;
   VmsanVmState during;
   VmsanVmState after;
+  const VmsanHook *reviewed; /* before anything is done, ended by NONE; NULL: nothing */
   VmsanHook before_hook;
   VmsanHook after_hook;
   const VmsanStep *const *steps; /* NULL-terminated, in the order of doing */
@@ -68,8 +69,8 @@ VmsanVmRecord *vmsan_operation_get_draft (VmsanVm *vm);
  * signal and no property, which any local user may read. */
 void vmsan_operation_tell_caller (VmsanVm *vm, char *aside);
 
-/* Saves @changed (transfer full) and shows it when that worked; without steps, as @plan has none.
- */
+/* Saves @changed (transfer full), as a review left it, and shows it when that worked; without
+ * steps, as @plan has none. */
 void vmsan_operation_change_async (VmsanVm *vm,
                                    const VmsanPlan *plan,
                                    VmsanVmRecord *changed,
@@ -87,8 +88,8 @@ gboolean vmsan_operation_starts (VmsanVm *vm);
 /* For steps: who caused the operation. */
 const char *vmsan_operation_get_actor (VmsanVm *vm);
 
-/* Cancels the operation under way if it makes something, and leaves others alone. @cause, if any
- * (transfer full), is what its caller gets to hear. */
+/* Cancels the operation under way if it makes something or has not begun to do anything, and leaves
+ * others alone. @cause, if any (transfer full), is what its caller gets to hear. */
 void vmsan_operation_abort (VmsanVm *vm, GError *cause);
 
 /* Called before and after every step. Tests set it, to fail or end the process at a chosen step;

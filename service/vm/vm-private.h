@@ -10,6 +10,7 @@
 #include "vm/agent-control.h"
 #include "vm/service-config.h"
 #include "vm/vm-hook.h"
+#include "vm/vm-review.h"
 #include "vm/vm-store.h"
 #include "vm/vm.h"
 #include "vmm/vmm.h"
@@ -36,6 +37,9 @@ typedef struct
   void (*emit_hook) (gpointer data, const VmsanHookEvent *event);
   void (*removed) (gpointer data, VmsanVm *vm); /* its record is gone */
   gpointer data;
+
+  const VmsanReviewer *reviewer; /* NULL: everything is agreed to */
+  gpointer reviewer_data;
 } VmsanVmContext;
 
 #define VMSAN_MAX_STREAMS 64
@@ -48,6 +52,7 @@ struct _VmsanVm
   VmsanVmRecord *record; /* what is on disk */
 
   VmsanOperation *operation; /* under way, or NULL */
+  gboolean in_review;        /* it waits for those who may refuse it; nothing is done yet */
   GQueue waiting;            /* GTask: forced removals and others that wait for its end */
 
   VmsanMonitor *monitor; /* of a machine that runs */
@@ -74,16 +79,48 @@ void vmsan_vm_publish (VmsanVm *self, const VmsanVmRecord *record, const char *a
 void vmsan_vm_emit_hook (VmsanVm *self, VmsanHook hook, const char *reason, const char *actor);
 void vmsan_vm_emit_error (VmsanVm *self, const char *phase, const GError *error, const char *actor);
 
+/* Whether a refusal is for the caller alone: it is about arguments, or has others' ports and names
+ * in it. Others are emitted. */
+gboolean vmsan_vm_is_callers_matter (const GError *error);
+
+/* Emits @error, why @phase was refused before it began, unless it is the caller's matter. */
+void
+vmsan_vm_emit_refusal (VmsanVm *self, const char *phase, const GError *error, const char *actor);
+
+/* Ends @error, which was emitted, with what only its caller gets to hear; NULL: nothing. */
+void vmsan_vm_add_aside (GError *error, const char *aside);
+
 void vmsan_vm_emit_state (VmsanVm *self,
                           const char *old_state,
                           const char *new_state,
                           const char *actor);
+
+/* Tells that the policy in force is another than @old. */
+void vmsan_vm_emit_policy (VmsanVm *self, const VmsanNetPolicy *old, const char *actor);
 
 VmsanVmm *vmsan_vm_find_vmm (const VmsanVmContext *context, const char *name);
 
 /* The end of the console log, as text that is safe to show on a terminal, since the guest wrote it;
  * NULL when there is none. */
 char *vmsan_vm_read_console (VmsanVm *self, gsize max_bytes);
+
+/* The policy of @record, of this machine, the addresses that the host sees, and what of others is
+ * in the way. (transfer floating) a{sv} */
+GVariant *vmsan_vm_get_network_details (VmsanVm *self, const VmsanVmRecord *record);
+
+/* ---- vm-review.c --------------------------------------------------------------------------- */
+
+/* Whether anybody wants to see one of @hooks, which NONE ends; NULL for no hooks. */
+gboolean vmsan_vm_is_review_wanted (VmsanVm *self, const VmsanHook *hooks);
+
+/* Has @review, with its draft and actor, reviewed for each of @hooks in turn. */
+void vmsan_vm_review_async (VmsanVm *self,
+                            VmsanReview *review,
+                            const VmsanHook *hooks,
+                            GCancellable *cancellable,
+                            GAsyncReadyCallback callback,
+                            gpointer user_data);
+gboolean vmsan_vm_review_finish (VmsanVm *self, GAsyncResult *result, GError **error);
 
 /* ---- vm-monitor.c: the monitor of a running machine ---------------------------------------- */
 

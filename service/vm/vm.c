@@ -77,7 +77,8 @@ vmsan_vm_check_verb (VmsanVm *self, VmsanVerb verb, GError **error)
     return vmsan_vm_state_allows (self->record->state, verb, self->record->id, error);
   g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_BUSY,
                "Machine %s is busy (%s): wait for it to end and try again", self->record->id,
-               vmsan_vm_state_to_string (self->record->state));
+               self->in_review ? "plugins are asked whether they agree"
+                               : vmsan_vm_state_to_string (self->record->state));
   return FALSE;
 }
 
@@ -111,6 +112,33 @@ vmsan_vm_emit_error (VmsanVm *self, const char *phase, const GError *error, cons
   self->context->emit_hook (self->context->data, &event);
 }
 
+gboolean
+vmsan_vm_is_callers_matter (const GError *error)
+{
+  return g_error_matches (error, VMSAN_ERROR, VMSAN_ERROR_INVALID_ARGUMENT) ||
+         g_error_matches (error, VMSAN_ERROR, VMSAN_ERROR_NOT_FOUND) ||
+         g_error_matches (error, VMSAN_ERROR, VMSAN_ERROR_AMBIGUOUS) ||
+         g_error_matches (error, VMSAN_ERROR, VMSAN_ERROR_EXISTS);
+}
+
+void
+vmsan_vm_emit_refusal (VmsanVm *self, const char *phase, const GError *error, const char *actor)
+{
+  if (!vmsan_vm_is_callers_matter (error))
+    vmsan_vm_emit_error (self, phase, error, actor);
+}
+
+void
+vmsan_vm_add_aside (GError *error, const char *aside)
+{
+  g_autofree char *public_message = NULL;
+
+  if (aside == NULL)
+    return;
+  public_message = g_steal_pointer (&error->message);
+  error->message = g_strconcat (public_message, "; ", aside, NULL);
+}
+
 void
 vmsan_vm_emit_state (VmsanVm *self, const char *old_state, const char *new_state, const char *actor)
 {
@@ -122,6 +150,22 @@ vmsan_vm_emit_state (VmsanVm *self, const char *old_state, const char *new_state
     .actor = actor,
     .old_state = old_state,
     .new_state = new_state,
+  };
+
+  self->context->emit_hook (self->context->data, &event);
+}
+
+void
+vmsan_vm_emit_policy (VmsanVm *self, const VmsanNetPolicy *old, const char *actor)
+{
+  const VmsanHookEvent event = {
+    .hook = VMSAN_HOOK_NETWORK_POLICY_CHANGED,
+    .id = self->record->id,
+    .owner = self->record->owner,
+    .reason = "",
+    .actor = actor,
+    .old_policy = vmsan_net_policy_kind_to_string (old->kind),
+    .new_policy = vmsan_net_policy_kind_to_string (self->record->network->kind),
   };
 
   self->context->emit_hook (self->context->data, &event);

@@ -71,9 +71,9 @@ def machine(world, internet):
 
 
 def everything(world):
-    """What a creation could have left, and what could have told of it."""
+    """What a creation could have left."""
     return (host_state(), sorted(os.listdir(RUNTIME)), sorted(os.listdir(f"{STATE}/vms")),
-            world.root.manager("ListVMs", GLib.Variant("(a{sv})", ({},))), list(world.root.signals))
+            world.root.manager("ListVMs", GLib.Variant("(a{sv})", ({},))))
 
 
 def settled(world):
@@ -87,6 +87,12 @@ def settled(world):
             return now
         before = now
     raise AssertionError("The service does not come to rest")
+
+
+def assert_told(world, since, name, *about):
+    """What is missing is told to all by signals, and nothing else is: about are (id, phase)."""
+    assert [(signal_name, args[1:5]) for signal_name, _, args in world.root.signals[since:]] == [
+        ("Error", (vm_id, 4001, phase, f"org.vmsan.Error.{name}")) for vm_id, phase in about]
 
 
 def assert_refused(name, call, *words):
@@ -105,17 +111,19 @@ def number(value):
 @pytest.mark.parametrize("values, value, rule", BAD + BAD_AT_CREATION,
                          ids=map(number, BAD + BAD_AT_CREATION))
 def test_bad_options_make_no_machine(world, machine, values, value, rule):
-    before = everything(world)
+    before, since = everything(world), len(world.root.signals)
     for start in (True, False):
         assert_refused("InvalidArgument", lambda: world.create(start=start, **values), value, rule)
     assert everything(world) == before
+    assert world.root.signals[since:] == []
 
 
 @pytest.mark.parametrize("values, value, rule", BAD, ids=map(number, BAD))
 def test_bad_options_change_no_policy(world, machine, values, value, rule):
-    before = everything(world), world.details(machine)
+    before, since = (everything(world), world.details(machine)), len(world.root.signals)
     assert_refused("InvalidArgument", lambda: set_policy(world, machine, **values), value, rule)
     assert (everything(world), world.details(machine)) == before
+    assert world.root.signals[since:] == []
 
 
 @pytest.fixture
@@ -132,7 +140,7 @@ def restarted(world):
 
 def test_names_without_dnsmasq_are_unavailable(world, machine, restarted):
     restarted("Dnsmasq=/nowhere/dnsmasq\n")
-    before = everything(world), world.details(machine)
+    before, since = (everything(world), world.details(machine)), len(world.root.signals)
     for start in (True, False):
         assert_refused("Unavailable", lambda: world.create(
             start=start, allowed_domains=strings("ok.example")), "/nowhere/dnsmasq", "install")
@@ -140,6 +148,8 @@ def test_names_without_dnsmasq_are_unavailable(world, machine, restarted):
                    lambda: set_policy(world, machine, allowed_domains=strings("ok.example")),
                    "/nowhere/dnsmasq")
     assert (everything(world), world.details(machine)) == before
+    assert_told(world, since, "Unavailable", ("", "create"), ("", "create"),
+                (os.path.basename(machine), "set-network-policy"))
     set_policy(world, machine, network_policy="allow-all")
     assert tcp(world, machine, OUTSIDE4) == HOST4
     set_policy(world, machine, network_policy="deny-all")
@@ -153,12 +163,15 @@ def test_names_without_a_name_server_are_unavailable(world, machine, restarted):
             file.write("nameserver 127.0.0.1\n")
         restarted("Resolver=\n")
         before = settled(world)  # the policy of the machine is made anew without the server
+        since = len(world.root.signals)
         assert_refused("Unavailable",
                        lambda: world.create(allowed_domains=strings("ok.example")), "Resolver")
         assert_refused("Unavailable",
                        lambda: set_policy(world, machine, allowed_domains=strings("ok.example")),
                        "Resolver")
         assert everything(world) == before
+        assert_told(world, since, "Unavailable", ("", "create"),
+                    (os.path.basename(machine), "set-network-policy"))
     finally:
         with open("/etc/resolv.conf", "w") as file:
             file.write(kept)
@@ -167,10 +180,11 @@ def test_names_without_a_name_server_are_unavailable(world, machine, restarted):
 def test_networks_without_nftables_are_unavailable(world, internet, restarted):
     world.remove_all()
     restarted(prefix=[WITHOUT_NFTABLES])
-    before = everything(world)
+    before, since = everything(world), len(world.root.signals)
     for start in (True, False):
         assert_refused("Unavailable", lambda: world.create(start=start), "nftables", "“none”")
     assert everything(world) == before
+    assert_told(world, since, "Unavailable", ("", "create"), ("", "create"))
     offline = world.create(network="none")
     assert world.run(offline, "echo", "hello")[2] == "hello\n"
     world.call(offline, "Remove", force=True)
@@ -191,9 +205,10 @@ def test_an_exhausted_pool_is_a_limit(world, internet, restarted):
         except BusError as error:
             errors.append(error.name)
     assert errors == ["org.vmsan.Error.LimitExceeded"] * 2
-    before = everything(world)
+    before, since = everything(world), len(world.root.signals)
     assert_refused("LimitExceeded", world.create, "All 4 addresses", "IPv4Pool", "“none”")
     assert everything(world) == before
+    assert_told(world, since, "LimitExceeded", ("", "create"))
     world.call(last, "Start")
     assert tcp(world, last, OUTSIDE4) == HOST4
     offline = world.create(network="none", start=False)

@@ -160,7 +160,7 @@ test_a_failed_undo_is_an_error_with_its_steps_kept (World *self, gconstpointer d
   /* Then nothing but a removal by force is possible. */
   run_fails (self, &start_plan, VMSAN_ERROR_WRONG_STATE, "force");
   run_fails (self, &remove_plan, VMSAN_ERROR_WRONG_STATE, "force");
-  assert_events (self, "");
+  assert_events (self, "Error start\nError remove");
 }
 
 static void
