@@ -24,6 +24,13 @@ static const VmsanBusMethod methods[] = {
   { MANAGER, "ListKernels", PUBLIC, NULL, vmsan_bus_list_kernels },
   { MANAGER, "Doctor", EFFECT ("diagnose", "repair"), vmsan_bus_parse_doctor, vmsan_bus_doctor },
 
+  { MANAGER, "RegisterPlugin", ACTION ("register-plugin"), vmsan_bus_parse_register_plugin,
+    vmsan_bus_register_plugin },
+  { MANAGER, "UnregisterPlugin", ACTION ("register-plugin"), vmsan_bus_parse_unregister_plugin,
+    vmsan_bus_unregister_plugin },
+  { MANAGER, "ListPlugins", PUBLIC, NULL, vmsan_bus_list_plugins },
+  { MANAGER, "GetEvents", PUBLIC, vmsan_bus_parse_get_events, vmsan_bus_get_events },
+
   { VM, "Start", OWNER ("manage-own", "manage"), vmsan_bus_parse_no_options, vmsan_bus_start },
   { VM, "Stop", OWNER ("manage-own", "manage"), vmsan_bus_parse_stop, vmsan_bus_stop },
   { VM, "Remove", OWNER ("manage-own", "manage"), vmsan_bus_parse_remove, vmsan_bus_remove },

@@ -36,6 +36,17 @@ void vmsan_bus_remove_kernel (VmsanBusCall *call);
 gboolean vmsan_bus_parse_doctor (VmsanBusCall *call, GVariant *parameters, GError **error);
 void vmsan_bus_doctor (VmsanBusCall *call);
 
+/* ---- plugin-methods.c ---------------------------------------------------------------------- */
+
+gboolean vmsan_bus_parse_register_plugin (VmsanBusCall *call, GVariant *parameters, GError **error);
+void vmsan_bus_register_plugin (VmsanBusCall *call);
+gboolean
+vmsan_bus_parse_unregister_plugin (VmsanBusCall *call, GVariant *parameters, GError **error);
+void vmsan_bus_unregister_plugin (VmsanBusCall *call);
+void vmsan_bus_list_plugins (VmsanBusCall *call);
+gboolean vmsan_bus_parse_get_events (VmsanBusCall *call, GVariant *parameters, GError **error);
+void vmsan_bus_get_events (VmsanBusCall *call);
+
 /* ---- vm-methods.c -------------------------------------------------------------------------- */
 
 gboolean vmsan_bus_parse_no_options (VmsanBusCall *call, GVariant *parameters, GError **error);

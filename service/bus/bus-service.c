@@ -5,6 +5,7 @@
 #include "bus/bus-firewalld.h"
 #include "bus/bus-hooks.h"
 #include "bus/bus-objects.h"
+#include "bus/bus-plugins.h"
 
 VmsanBus *
 vmsan_bus_new (GDBusConnection *connection, VmsanVmManager *manager, GError **error)
@@ -18,6 +19,7 @@ vmsan_bus_new (GDBusConnection *connection, VmsanVmManager *manager, GError **er
   self->hooks = vmsan_bus_hooks_new (self);
   self->firewalld = vmsan_bus_firewalld_new (self);
   self->doctor = vmsan_doctor_new (manager);
+  self->plugins = vmsan_bus_plugins_new (self);
   self->objects = vmsan_bus_objects_new (self, error);
   return self->objects != NULL ? g_steal_pointer (&self) : NULL;
 }
@@ -26,6 +28,7 @@ void
 vmsan_bus_free (VmsanBus *self)
 {
   g_clear_pointer (&self->objects, vmsan_bus_objects_free);
+  g_clear_pointer (&self->plugins, vmsan_bus_plugins_free);
   g_clear_object (&self->doctor);
   g_clear_pointer (&self->firewalld, vmsan_bus_firewalld_free);
   g_clear_pointer (&self->hooks, vmsan_bus_hooks_free);

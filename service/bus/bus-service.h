@@ -14,6 +14,7 @@
 typedef struct _VmsanBusObjects VmsanBusObjects;
 typedef struct _VmsanBusHooks VmsanBusHooks;
 typedef struct _VmsanBusFirewalld VmsanBusFirewalld;
+typedef struct _VmsanBusPlugins VmsanBusPlugins;
 
 /* What the files of bus/ share. */
 typedef struct
@@ -26,6 +27,7 @@ typedef struct
   VmsanBusHooks *hooks;
   VmsanBusFirewalld *firewalld;
   VmsanDoctor *doctor;
+  VmsanBusPlugins *plugins;
 } VmsanBus;
 
 /* Exports on @connection; own the name afterwards, so that nobody sees half of it. */

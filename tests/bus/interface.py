@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The API as its XML describes it: methods, properties, and the options that the text documents."""
+"""The API as its XML describes it, without what the service calls itself: methods, properties, and the options that the text documents."""
 
 import glob
 import os
@@ -35,6 +35,8 @@ def load():
         parser = xml.etree.ElementTree.XMLParser(
             target=xml.etree.ElementTree.TreeBuilder(insert_comments=True))
         for element in xml.etree.ElementTree.parse(path, parser).getroot().findall("interface"):
+            if element.get("name") == "org.vmsan.Plugin":
+                continue
             comments = [c.text for c in element.iter() if c.tag is xml.etree.ElementTree.Comment]
             found[element.get("name")] = Interface(element, comments)
     return found

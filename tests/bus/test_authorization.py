@@ -13,6 +13,7 @@ from gi.repository import GLib
 
 from caller import MANAGER, VM, BusError, options
 from interface import INTERFACES, documented_options
+from plugin import Plugin, list_plugins
 
 OK = None
 NO = "org.vmsan.Error.NotAuthorized"
@@ -24,6 +25,7 @@ CREATE = dict(root=OK, alice=OK, bob=OK, carol=ASK, dave=NO, erin=OK, frank=ASK)
 OWNERS = dict(root=OK, alice=OK, bob=OK, carol=ASK, dave=NO, erin=ASK, frank=ASK)
 LOOK = dict(root=OK, alice=OK, bob=OK, carol=ASK, dave=NO, erin=OK, frank=ASK)
 REPAIR = dict(root=OK, alice=ASK, bob=OK, carol=ASK, dave=NO, erin=ASK, frank=ASK)
+PLUGINS = dict(root=OK, alice=ASK, bob=OK, carol=ASK, dave=NO, erin=ASK, frank=ASK)
 IMAGES = dict(root=OK, alice=ASK, bob=OK, carol=ASK, dave=NO, erin=OK, frank=ASK)
 
 
@@ -139,6 +141,29 @@ def call_doctor(**values):
     return call
 
 
+def call_register(world, caller):
+    with Plugin(caller, path="/test/Authorized") as plugin:
+        plugin.register("authorized", ["BeforeRemove"])
+        assert [p["owner"] for p in list_plugins(caller)] == [caller.uid]
+
+
+def call_unregister(world, caller):
+    """Whoever may is told that the object was never registered."""
+    with pytest.raises(BusError) as refused:
+        caller.manager("UnregisterPlugin", GLib.Variant("(o)", ("/test/None",)))
+    if refused.value.name != "org.vmsan.Error.NotFound":
+        raise refused.value
+
+
+def call_list_plugins(world, caller):
+    assert list_plugins(caller) == []
+
+
+def call_get_events(world, caller):
+    events, last, missed = caller.manager("GetEvents", GLib.Variant("(t)", (0,)))
+    assert events[-1][0] == last and not missed
+
+
 METHODS = {
     "org.vmsan.Manager.CreateVM": (CREATE, call_create),
     "org.vmsan.Manager.GetVM": (PUBLIC, call_get("GetVM", "hers")),
@@ -150,6 +175,10 @@ METHODS = {
     "org.vmsan.Manager.ListImages": (PUBLIC, call_list("ListImages")),
     "org.vmsan.Manager.ListKernels": (PUBLIC, call_list("ListKernels")),
     "org.vmsan.Manager.Doctor": (LOOK, call_doctor()),
+    "org.vmsan.Manager.RegisterPlugin": (PLUGINS, call_register),
+    "org.vmsan.Manager.UnregisterPlugin": (PLUGINS, call_unregister),
+    "org.vmsan.Manager.ListPlugins": (PUBLIC, call_list_plugins),
+    "org.vmsan.Manager.GetEvents": (PUBLIC, call_get_events),
     "org.vmsan.VM.Start": (OWNERS, call_start),
     "org.vmsan.VM.Stop": (OWNERS, call_stop),
     "org.vmsan.VM.Remove": (OWNERS, call_remove),

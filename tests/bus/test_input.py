@@ -21,6 +21,7 @@ WITH_OPTIONS = {
     ("org.vmsan.Manager", "AddImage"): "ha{sv}",
     ("org.vmsan.Manager", "AddKernel"): "ha{sv}",
     ("org.vmsan.Manager", "Doctor"): "a{sv}",
+    ("org.vmsan.Manager", "RegisterPlugin"): "oa{sv}",
     ("org.vmsan.VM", "Start"): "a{sv}",
     ("org.vmsan.VM", "Stop"): "a{sv}",
     ("org.vmsan.VM", "SetNetworkPolicy"): "a{sv}",
@@ -36,7 +37,7 @@ GOOD_NAMES = ["a", "A", "0", "n" * 63, "a.b_c-D9"]
 
 def call(caller, world, interface, method, values, fds=(), argv=("true",)):
     signature = WITH_OPTIONS[(interface, method)]
-    before = {"h": [0], "as": [list(argv)]}.get(signature.replace("a{sv}", ""), [])
+    before = {"h": [0], "o": ["/x"], "as": [list(argv)]}.get(signature.replace("a{sv}", ""), [])
     args = GLib.Variant(f"({signature})", (*before, values))
     path = {"org.vmsan.Manager": MANAGER[0], "org.vmsan.VM": world.idle_vm}[interface]
     return caller.call(path, interface, method, args, fds=fds)

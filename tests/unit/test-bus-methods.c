@@ -44,6 +44,9 @@ visit_methods (Visitor visit, gpointer data)
       xml = read_file ("VMSAN_INTERFACES", name);
       node = g_dbus_node_info_new_for_xml (xml, &error);
       g_assert_no_error (error);
+      /* What the service calls has no row. */
+      if (g_str_equal (name, "org.vmsan.Plugin.xml"))
+        continue;
       for (guint i = 0; node->interfaces != NULL && node->interfaces[i] != NULL; i++)
         for (guint m = 0;
              node->interfaces[i]->methods != NULL && node->interfaces[i]->methods[m] != NULL;
