@@ -15,42 +15,73 @@
 #include <string.h>
 #include <unistd.h>
 
+#define FROM_NOW_ON G_MININT64
+
 typedef struct
 {
   App *app;
   char **vms;   /* ids; NULL: all */
   char **names; /* of signals; NULL: all */
   gint64 count; /* how many more to print; 0: no limit */
+  gint64 since; /* print what came after this one first; FROM_NOW_ON: nothing */
   guint64 last_sequence;
   gboolean colourful;
   gboolean done;
   int exit_code;
 } Events;
 
-/* What the arguments of a signal are called. */
+/* What the arguments of a signal are called, in their order, behind its number. */
 static const char *const *
-argument_names (const char *signal, GVariant *parameters)
+argument_names (const char *signal)
 {
-  static const char *const plain[] = { "sequence", "id", "owner", "reason", "actor", NULL };
-  static const char *const state[] = { "sequence",  "id",     "owner", "old-state",
-                                       "new-state", "reason", "actor", NULL };
-  static const char *const error[] = { "sequence",   "id",      "owner", "phase",
-                                       "error-name", "message", "actor", NULL };
-  static const char *const policy[] = { "sequence",   "id",     "owner", "old-policy",
-                                        "new-policy", "reason", "actor", NULL };
+  static const char *const plain[] = { "id", "owner", "reason", "actor", NULL };
+  static const char *const state[] = { "id",     "owner", "old-state", "new-state",
+                                       "reason", "actor", NULL };
+  static const char *const error[] = { "id",      "owner", "phase", "error-name",
+                                       "message", "actor", NULL };
+  static const char *const policy[] = { "id",     "owner", "old-policy", "new-policy",
+                                        "reason", "actor", NULL };
   const struct
   {
     const char *signal;
     const char *const *names;
   } wide[] = { { "StateChanged", state }, { "Error", error }, { "NetworkPolicyChanged", policy } };
 
-  if (g_variant_is_of_type (parameters, G_VARIANT_TYPE ("(tsussss)")))
-    for (gsize i = 0; i < G_N_ELEMENTS (wide); i++)
-      if (strcmp (signal, wide[i].signal) == 0)
-        return wide[i].names;
-  if (g_variant_is_of_type (parameters, G_VARIANT_TYPE ("(tsuss)")))
-    return plain;
-  return NULL;
+  for (gsize i = 0; i < G_N_ELEMENTS (wide); i++)
+    if (strcmp (signal, wide[i].signal) == 0)
+      return wide[i].names;
+  return plain;
+}
+
+/* The arguments by their names, as GetEvents has them; NULL for a signal that this program does not
+ * know, as it comes from a newer service. */
+static GVariant *
+name_arguments (const char *signal, GVariant *parameters)
+{
+  const char *const *names = argument_names (signal);
+  gboolean is_plain = g_strv_length ((char **) names) == 4;
+  GVariantDict named;
+
+  if (!g_variant_is_of_type (parameters, G_VARIANT_TYPE (is_plain ? "(tsuss)" : "(tsussss)")))
+    return NULL;
+  g_variant_dict_init (&named, NULL);
+  g_variant_dict_insert (&named, "time", "t", (guint64) g_get_real_time ());
+  for (gsize i = 0; names[i] != NULL; i++)
+    {
+      g_autoptr (GVariant) value = g_variant_get_child_value (parameters, i + 1);
+
+      g_variant_dict_insert_value (&named, names[i], value);
+    }
+  return g_variant_ref_sink (g_variant_dict_end (&named));
+}
+
+static const char *
+get_text (GVariant *arguments, const char *key)
+{
+  const char *value = "";
+
+  g_variant_lookup (arguments, key, "&s", &value);
+  return value;
 }
 
 static gboolean
@@ -67,42 +98,43 @@ is_wanted (const Events *events, const char *signal, const char *id)
 }
 
 static void
-print_json (const char *signal, const char *const *names, GVariant *parameters)
+print_json (guint64 sequence, const char *signal, GVariant *arguments)
 {
   g_autoptr (JsonBuilder) builder = json_builder_new ();
+  const char *const *names = argument_names (signal);
+  guint64 time = 0;
 
+  g_variant_lookup (arguments, "time", "t", &time);
   json_builder_begin_object (builder);
-  output_add_int (builder, "time", g_get_real_time ());
+  output_add_int (builder, "time", (gint64) time);
   output_add_string (builder, "event", signal);
+  output_add_int (builder, "sequence", (gint64) sequence);
   for (gsize i = 0; names[i] != NULL; i++)
     {
-      g_autoptr (GVariant) value = g_variant_get_child_value (parameters, i);
+      g_autoptr (GVariant) value = g_variant_lookup_value (arguments, names[i], NULL);
 
-      output_add_variant (builder, names[i], value);
+      if (value != NULL)
+        output_add_variant (builder, names[i], value);
     }
   json_builder_end_object (builder);
   output_print (builder, FALSE);
 }
 
 static void
-print_text (const Events *events,
-            const char *signal,
-            const char *const *names,
-            GVariant *parameters)
+print_text (const Events *events, const char *signal, GVariant *arguments)
 {
-  g_autofree char *time = text_time (g_get_real_time ());
-  const char *id = "";
+  const char *const *names = argument_names (signal);
+  g_autofree char *time_text = NULL;
+  guint64 time = 0;
 
-  g_variant_get_child (parameters, 1, "&s", &id);
-  printf ("%s  %s%-20s%s %s", time, text_bold (events->colourful), signal,
-          text_plain (events->colourful), id);
-  for (gsize i = 3; names[i] != NULL; i++)
+  g_variant_lookup (arguments, "time", "t", &time);
+  time_text = text_time ((gint64) time);
+  printf ("%s  %s%-20s%s %s", time_text, text_bold (events->colourful), signal,
+          text_plain (events->colourful), get_text (arguments, "id"));
+  for (gsize i = 2; names[i] != NULL; i++)
     {
-      const char *value = "";
-      g_autofree char *safe = NULL;
+      g_autofree char *safe = text_printable (get_text (arguments, names[i]));
 
-      g_variant_get_child (parameters, i, "&s", &value);
-      safe = text_printable (value);
       if (safe[0] != '\0')
         printf ("  %s=%s%s%s", names[i], strchr (safe, ' ') != NULL ? "“" : "", safe,
                 strchr (safe, ' ') != NULL ? "”" : "");
@@ -132,33 +164,70 @@ check_sequence (Events *events, guint64 sequence)
 }
 
 static void
-on_hook (VmsanClient *client, const char *signal, GVariant *parameters, gpointer user_data)
+print_event (Events *events, guint64 sequence, const char *signal, GVariant *arguments)
 {
-  Events *events = user_data;
-  const char *const *names = argument_names (signal, parameters);
-  guint64 sequence;
-  const char *id;
-
-  if (events->done || !has_sequence (parameters))
+  if (events->done || !is_wanted (events, signal, get_text (arguments, "id")))
     return;
-  g_variant_get_child (parameters, 0, "t", &sequence);
-  check_sequence (events, sequence);
-  /* A signal that this program does not know comes from a newer service. */
-  if (names == NULL)
-    return;
-  g_variant_get_child (parameters, 1, "&s", &id);
-  if (!is_wanted (events, signal, id))
-    return;
-
   if (events->app->json)
-    print_json (signal, names, parameters);
+    print_json (sequence, signal, arguments);
   else
-    print_text (events, signal, names, parameters);
+    print_text (events, signal, arguments);
   /* Whoever reads a pipe wants to see it now. */
   if (fflush (stdout) != 0)
     events->done = TRUE;
   if (events->count > 0 && --events->count == 0)
     events->done = TRUE;
+}
+
+static void
+on_hook (VmsanClient *client, const char *signal, GVariant *parameters, gpointer user_data)
+{
+  Events *events = user_data;
+  g_autoptr (GVariant) arguments = name_arguments (signal, parameters);
+  guint64 sequence;
+
+  if (!has_sequence (parameters))
+    return;
+  g_variant_get_child (parameters, 0, "t", &sequence);
+  /* It was among those that the service remembered, too. */
+  if (sequence <= events->last_sequence)
+    return;
+  check_sequence (events, sequence);
+  if (arguments != NULL)
+    print_event (events, sequence, signal, arguments);
+}
+
+/* What came before; signals that arrive meanwhile wait. */
+static gboolean
+print_past (Events *events)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean missed = FALSE;
+  guint64 next = 0;
+  g_autoptr (GVariant) past =
+      vmsan_client_get_events_sync (events->app->client, (guint64) events->since, &next, &missed,
+                                    NULL, &error);
+
+  if (past == NULL)
+    {
+      events->exit_code = app_report (error, _ ("Could not ask for past events"));
+      return FALSE;
+    }
+  if (missed)
+    app_print_note (events->app, "%s",
+                    _ ("Some events are missing: the service has forgotten them, or was started "
+                       "again"));
+  for (gsize i = 0; i < g_variant_n_children (past); i++)
+    {
+      g_autoptr (GVariant) arguments = NULL;
+      const char *signal;
+      guint64 sequence;
+
+      g_variant_get_child (past, i, "(t&s@a{sv})", &sequence, &signal, &arguments);
+      print_event (events, sequence, signal, arguments);
+    }
+  events->last_sequence = next;
+  return TRUE;
 }
 
 static void
@@ -229,6 +298,8 @@ follow (Events *events)
   sources[1] = g_unix_signal_add (SIGTERM, on_signal, events);
   app_print_note (events->app, "%s", _ ("Waiting for events; Ctrl-C ends"));
 
+  if (events->since != FROM_NOW_ON && !print_past (events))
+    events->done = TRUE;
   while (!events->done)
     g_main_context_iteration (NULL, TRUE);
 
@@ -241,13 +312,16 @@ follow (Events *events)
 static int
 run (App *app, int argc, char **argv)
 {
-  Events events = { .app = app };
+  Events events = { .app = app, .since = FROM_NOW_ON };
   g_auto (GStrv) names = NULL;
   const GOptionEntry entries[] = {
     { "count", 'n', 0, G_OPTION_ARG_INT64, &events.count, N_ ("End after this many events"), "N" },
     { "name", 'e', 0, G_OPTION_ARG_STRING_ARRAY, &names,
       N_ ("Only events of this name, such as AfterStop; may be given several times"),
       N_ ("EVENT") },
+    { "since", 0, 0, G_OPTION_ARG_INT64, &events.since,
+      N_ ("First print what came after this sequence number and is remembered; 0: all of that"),
+      N_ ("NUMBER") },
     { NULL },
   };
   int exit_code;
@@ -256,6 +330,8 @@ run (App *app, int argc, char **argv)
     return APP_USAGE;
   if (events.count < 0)
     return app_usage_error (app, "%s", _ ("--count needs a number above 0"));
+  if (events.since < 0 && events.since != FROM_NOW_ON)
+    return app_usage_error (app, "%s", _ ("--since needs a sequence number, or 0"));
   if (!app_connect (app, &exit_code))
     return exit_code;
 

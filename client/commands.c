@@ -19,6 +19,7 @@ const Command *const commands[] = {
   &command_network,
   &command_exec,
   &command_events,
+  &command_plugins,
   &command_doctor,
   &command_image_add,
   &command_image_list,

@@ -18,6 +18,7 @@ extern const Command command_kernel_list;
 extern const Command command_kernel_remove;
 extern const Command command_list;
 extern const Command command_network;
+extern const Command command_plugins;
 extern const Command command_remove;
 extern const Command command_setup_firecracker;
 extern const Command command_show;

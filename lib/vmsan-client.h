@@ -146,4 +146,27 @@ VMSAN_PUBLIC GVariant *vmsan_client_doctor_sync (VmsanClient *client,
                                                  GCancellable *cancellable,
                                                  GError **error);
 
+VMSAN_PUBLIC void vmsan_client_get_events (VmsanClient *client,
+                                           guint64 since,
+                                           GCancellable *cancellable,
+                                           GAsyncReadyCallback callback,
+                                           gpointer user_data);
+VMSAN_PUBLIC GVariant *vmsan_client_get_events_finish (
+    VmsanClient *client, GAsyncResult *result, guint64 *next, gboolean *missed, GError **error);
+VMSAN_PUBLIC GVariant *vmsan_client_get_events_sync (VmsanClient *client,
+                                                     guint64 since,
+                                                     guint64 *next,
+                                                     gboolean *missed,
+                                                     GCancellable *cancellable,
+                                                     GError **error);
+
+VMSAN_PUBLIC void vmsan_client_list_plugins (VmsanClient *client,
+                                             GCancellable *cancellable,
+                                             GAsyncReadyCallback callback,
+                                             gpointer user_data);
+VMSAN_PUBLIC GVariant *
+vmsan_client_list_plugins_finish (VmsanClient *client, GAsyncResult *result, GError **error);
+VMSAN_PUBLIC GVariant *
+vmsan_client_list_plugins_sync (VmsanClient *client, GCancellable *cancellable, GError **error);
+
 G_END_DECLS

@@ -40,7 +40,7 @@ _vmsan_client()
   esac
 
   case $command/$sub in
-    /) COMPREPLY=($(compgen -W 'create list show start stop remove timeout network exec events doctor image kernel setup --help --version' -- "$cur")); return ;;
+    /) COMPREPLY=($(compgen -W 'create list show start stop remove timeout network exec events plugins doctor image kernel setup --help --version' -- "$cur")); return ;;
     image/ | kernel/) COMPREPLY=($(compgen -W 'add list remove' -- "$cur")); return ;;
     setup/) COMPREPLY=($(compgen -W 'firecracker' -- "$cur")); return ;;
   esac
@@ -54,7 +54,7 @@ _vmsan_client()
       remove/) common+=' --force' ;;
       network/) common+=' --policy --allow-domain --allow-cidr --deny-cidr --publish-port --bandwidth --icmp --no-icmp' ;;
       exec/) common+=' --env --workdir --user --timeout' ;;
-      events/) common+=' --count --name' ;;
+      events/) common+=' --count --name --since' ;;
       doctor/) common+=' --repair' ;;
       image/add) common+=' --name --root-owner' ;;
       kernel/add) common+=' --from-host --name --version --modules' ;;

@@ -17,7 +17,7 @@ complete -c vmsan-client -n __fish_use_subcommand -l version -d 'Show the versio
 for line in 'create	Create a machine and boot it' 'list	List machines' 'show	Show what is known of machines' \
         'start	Boot stopped machines' 'stop	Shut machines down' 'remove	Remove machines' \
         'timeout	Stop a running machine in a while' 'network	Show or change what a machine may reach' 'exec	Run a program in a machine' \
-        'events	Follow what happens to machines' 'doctor	Examine whether machines can run here' 'image	Images' 'kernel	Kernels' \
+        'events	Follow what happens to machines' 'plugins	List plugins that are asked first' 'doctor	Examine whether machines can run here' 'image	Images' 'kernel	Kernels' \
         'setup	Install what the service uses'
     set -l parts (string split \t $line)
     complete -c vmsan-client -n __fish_use_subcommand -a $parts[1] -d $parts[2]
@@ -90,6 +90,7 @@ complete -c vmsan-client -n '__vmsan_in exec' -s w -l workdir -x -d 'Directory'
 complete -c vmsan-client -n '__vmsan_in exec' -s u -l user -x -d 'User'
 complete -c vmsan-client -n '__vmsan_in exec' -s t -l timeout -x -d 'Kill it when it ran this long'
 complete -c vmsan-client -n '__vmsan_in events' -s n -l count -x -d 'End after this many'
+complete -c vmsan-client -n '__vmsan_in events' -l since -x -d 'First print what came after this one'
 complete -c vmsan-client -n '__vmsan_in events' -s e -l name -x -d 'Only events of this name'
 complete -c vmsan-client -n '__vmsan_in doctor' -l repair -d 'Remove what is left of machines that are no more'
 complete -c vmsan-client -n 'not __fish_use_subcommand' -l json -d 'Print JSON'

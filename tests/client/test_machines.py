@@ -9,6 +9,7 @@ import re
 import select
 import signal
 import struct
+import subprocess
 import termios
 import time
 
@@ -17,7 +18,8 @@ import pytest
 USAGE, NOT_FOUND, NOT_AUTHORIZED, BUSY = 2, 3, 4, 5
 
 COMMANDS = ["create", "list", "show", "start", "stop", "remove", "timeout", "network", "exec",
-            "events", "doctor", "image add", "image list", "image remove", "kernel add", "kernel list",
+            "events", "plugins", "doctor", "image add", "image list", "image remove", "kernel add",
+            "kernel list",
             "kernel remove"]
 
 
@@ -41,7 +43,8 @@ def test_help_lists_each_command(root):
     ["create", "--timeout", "5 parsecs"], ["create", "--label", "x"], ["create", "--cpus", "-1"],
     ["start"], ["stop", "x", "--deadline", "soon"], ["timeout", "x"], ["timeout", "x", "soon"],
     ["image", "add"], ["kernel", "add"], ["kernel", "add", "--from-host", "a", "b"],
-    ["events", "--count", "-1"], ["doctor", "now"], ["doctor", "--cure"],
+    ["events", "--count", "-1"], ["events", "--since", "-1"], ["plugins", "x"],
+    ["doctor", "now"], ["doctor", "--cure"],
     ["create", "--network-policy", "open"], ["create", "--publish-port", "80"],
     ["create", "--publish-port", "8080:80/icmp"], ["create", "--bandwidth", "fast"],
     ["create", "--no-network", "--allowed-domain", "example.com"],
@@ -176,6 +179,53 @@ def test_events_of_one_machine_and_name(alice):
         assert events.wait(60) == 0
     assert "AfterStop" in line and second in line and first not in line
     alice.run("remove", first, second)
+
+
+def test_events_that_were_missed_are_printed_first(alice):
+    first = alice.run("create", "plain", "--no-start")[0].strip()
+    lines = [json.loads(line) for line in alice.run(
+        "events", first, "--since", "0", "--count", "3", "--json")[0].splitlines()]
+    assert [e["event"] for e in lines] == ["BeforeCreate", "StateChanged", "AfterCreate"]
+    assert abs(lines[0]["time"] / 1e6 - time.time()) < 600
+    # What came later, and then what happens.
+    with alice.start("events", "--since", str(lines[1]["sequence"]), "--count", "3",
+                     "--json") as events:
+        wait_listening(events)
+        past = read_lines(events, 1)
+        alice.run("remove", first)
+        past += read_lines(events, 2)
+        assert events.wait(60) == 0
+    numbers = [json.loads(line)["sequence"] for line in past]
+    assert numbers == list(range(lines[2]["sequence"], lines[2]["sequence"] + 3))
+    assert json.loads(past[0]) == lines[2]
+    out, err = alice.run("events", "--since", "1", "--count", "1")
+    assert "missing" in err and len(out.splitlines()) == 1
+
+
+@pytest.fixture
+def plugin(root):
+    """One of the examples, registered."""
+    script = os.path.join(os.environ["VMSAN_TEST_SOURCEDIR"], "data/examples/require-project.py")
+    with subprocess.Popen([script]) as process:
+        end = time.monotonic() + 60
+        while "require-project" not in root.run("plugins", "--quiet")[0].split():
+            assert process.poll() is None and time.monotonic() < end
+        yield "require-project"
+        process.kill()
+
+
+def test_plugins_are_listed_and_their_words_told(alice, plugin):
+    err = alice.run("create", "plain", "--no-start", code=1)[1]
+    assert "“require-project”" in err and "every machine needs a project" in err
+    vm_id = alice.run("create", "plain", "--no-start", "--project", "paint")[0].strip()
+    lines = alice.run("plugins")[0].splitlines()
+    assert lines[0].split("  ")[0] == "NAME"
+    assert re.split(r"  +", lines[1]) == [plugin, "root", "0", "2000 ms", "refuses", "2", "0",
+                                          "BeforeCreate"]
+    assert alice.json("plugins") == [{
+        "name": plugin, "owner": 0, "hooks": ["BeforeCreate"], "priority": 0, "deadline-ms": 2000,
+        "fail-open": False, "questions": 2, "failures": 0}]
+    alice.run("remove", vm_id)
 
 
 def test_events_end_well_on_ctrl_c(alice):

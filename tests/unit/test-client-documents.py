@@ -57,11 +57,12 @@ def check_manual():
     assert COMMON <= sections[""]
 
 
-def check_manual_is_clean():
-    run = subprocess.run(["groff", "-t", "-man", "-Tutf8", "-ww", "-z",
-                          os.path.join(source, "data", "man", "vmsan-client.1")],
-                         capture_output=True, text=True)
-    assert run.returncode == 0 and run.stderr == "", run.stderr
+def check_manuals_are_clean():
+    for name in ("vmsan-client.1", "vmsan-network.7", "vmsan-plugin.7"):
+        run = subprocess.run(["groff", "-t", "-man", "-Tutf8", "-ww", "-z",
+                              os.path.join(source, "data", "man", name)],
+                             capture_output=True, text=True)
+        assert run.returncode == 0 and run.stderr == "", run.stderr
 
 
 def check_completion(name, prefix):
@@ -132,7 +133,7 @@ def check_translations():
 CHECKS = [
     ("translators get each file with text", check_translations),
     ("manual page has each command and option", check_manual),
-    ("manual page is clean roff", check_manual_is_clean),
+    ("manual pages are clean roff", check_manuals_are_clean),
     ("bash completion has each command and option", check_bash),
     ("bash completion completes", check_bash_completes),
     ("zsh completion has each command and option", check_zsh),
