@@ -3,14 +3,16 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 
 import pytest
 
-from caller import BusError, wait_until
+from caller import BusError, Caller, wait_until
 from guest_network import (GATEWAY4, GATEWAY6, WAIT_S, answering, host_members, host_state, ping,
                            set_policy, strings, tcp, udp)
+from plugin import Plugin, change
 from real_world import RUNTIME
 from small_internet import (HOST4, HOST6, METADATA4, METADATA6, NAME_LOG, NAME_SERVER6, NAMED4, NAMED6,
                             OTHER4, OTHER6, OUTSIDE4, OUTSIDE6)
@@ -280,3 +282,47 @@ def test_machine_without_a_network_has_loopback_only(world, internet):
         assert caught.value.name == "org.vmsan.Error.NotSupported"
     finally:
         world.call(machine, "Remove", force=True)
+
+
+def test_what_a_plugin_takes_away_is_out_of_reach(world, open_vm):
+    """And the rest is not; the address is denied before the policy is in force for a moment."""
+    peer = Caller(0, "root")
+    try:
+        with Plugin(peer, lambda hook, event: change(denied_cidrs=strings(OUTSIDE4))) as plugin:
+            plugin.register("narrower", ["BeforeNetworkPolicyChange"])
+            set_policy(world, open_vm, network_policy="allow-all")
+            assert tcp(world, open_vm, OUTSIDE4) == ""
+            assert tcp(world, open_vm, OTHER4) == HOST4
+    finally:
+        peer.close()
+
+
+def test_a_plugin_keeps_published_ports_off_the_host(world, internet):
+    peer = Caller(0, "root")
+    machine = None
+    try:
+        with Plugin(peer, lambda hook, event: change(skip_dnat=True)) as plugin:
+            plugin.register("tunnel", ["BeforeStart"])
+            machine = world.create(name="led", published_ports=strings("8082:80"))
+            rules = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True,
+                                   check=True).stdout
+            assert "8082" not in rules
+            # What the plugin is told is where the port can be led to, and it answers there.
+            address = plugin.asked[0][1]["network"]["address"]
+            server = world.start_exec(machine, "httpd", "-f", "-p", "80", "-h", "/bin")
+            end = time.monotonic() + 60
+            while not can_connect(address, 80):
+                assert time.monotonic() < end, "the guest's port does not answer this host"
+            server.stream.close()
+    finally:
+        if machine is not None:
+            world.call(machine, "Remove", force=True)
+        peer.close()
+
+
+def can_connect(address, port):
+    try:
+        socket.create_connection((address, port), WAIT_S).close()
+    except OSError:
+        return False
+    return True
