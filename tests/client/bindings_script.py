@@ -48,6 +48,23 @@ def life(client):
     assert ("AfterStart", vm.props.id) in seen and client.props.version
 
 
+def hooks(client):
+    _, last, missed = client.get_events_sync(0, None)
+    assert not missed
+    vm, _ = create(client)
+    events, now, missed = client.get_events_sync(last, None)
+    assert not missed and now == last + len(events.unpack())
+    first, name, values = events.unpack()[0]
+    assert (first, name, values["id"]) == (last + 1, "BeforeCreate", vm.props.id)
+    assert client.get_events_sync(1, None)[2]
+    assert client.list_plugins_sync(None).unpack() == []
+    answers = []
+    client.list_plugins(None, lambda c, r: answers.append(c.list_plugins_finish(r)))
+    client.get_events(now, None, lambda c, r: answers.append(c.get_events_finish(r)))
+    run_until(lambda: len(answers) == 2)
+    vm.remove_sync(options(force=GLib.Variant("b", True)), None)
+
+
 def exec_(client):
     vm, user = create(client)
     process = vm.exec_sync(["sh", "-c", "cat; echo error >&2; exit 9"], user, None)
@@ -148,4 +165,4 @@ def restart(client):
 
 
 {"life": life, "exec": exec_, "asynchronous": asynchronous, "doctor": doctor,
- "errors": errors, "restart": restart}[sys.argv[1]](Vmsan.Client.new_sync(None))
+ "errors": errors, "hooks": hooks, "restart": restart}[sys.argv[1]](Vmsan.Client.new_sync(None))

@@ -10,7 +10,8 @@ import pytest
 SCRIPT = os.path.join(os.path.dirname(__file__), "bindings_script.py")
 
 
-@pytest.mark.parametrize("what", ["life", "exec", "asynchronous", "doctor", "errors", "restart"])
+@pytest.mark.parametrize("what", ["life", "exec", "asynchronous", "doctor", "errors", "hooks",
+                                  "restart"])
 def test_bindings(world, what):
     build = os.path.join(os.environ["VMSAN_TEST_BUILDDIR"], "lib")
     environment = dict(os.environ, GI_TYPELIB_PATH=build, LD_LIBRARY_PATH=build, LC_ALL="C.UTF-8",
