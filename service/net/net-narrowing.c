@@ -19,6 +19,8 @@ typedef struct
   const VmsanNetPolicy *wide;
   VmsanNetReach *narrow_reach;
   VmsanNetReach *wide_reach;
+  VmsanNetReach *narrow_listed; /* without the list of what is denied */
+  VmsanNetReach *wide_listed;
 } Comparison;
 
 static gboolean
@@ -57,32 +59,67 @@ covers_network (const Comparison *self)
 }
 
 static gboolean
+reaches_within (const VmsanNetReach *narrow, const VmsanNetReach *wide)
+{
+  return is_within (vmsan_net_reach_get_allowed (narrow, AF_INET),
+                    vmsan_net_reach_get_allowed (wide, AF_INET), AF_INET) &&
+         is_within (vmsan_net_reach_get_allowed (narrow, AF_INET6),
+                    vmsan_net_reach_get_allowed (wide, AF_INET6), AF_INET6);
+}
+
+static gboolean
 covers_addresses (const Comparison *self)
 {
-  return is_within (vmsan_net_reach_get_allowed (self->narrow_reach, AF_INET),
-                    vmsan_net_reach_get_allowed (self->wide_reach, AF_INET), AF_INET) &&
-         is_within (vmsan_net_reach_get_allowed (self->narrow_reach, AF_INET6),
-                    vmsan_net_reach_get_allowed (self->wide_reach, AF_INET6), AF_INET6);
+  return reaches_within (self->narrow_reach, self->wide_reach);
+}
+
+static gboolean
+denies_within (const Comparison *self, int family)
+{
+  g_autoptr (Ranges) narrow = vmsan_net_ranges_new (self->narrow->denied_cidrs, family);
+  g_autoptr (Ranges) wide = vmsan_net_ranges_new (self->wide->denied_cidrs, family);
+
+  return is_within (wide, narrow, family);
+}
+
+/* Also what nothing allows now. Deny-all has no lists, and what follows it begins without. */
+static gboolean
+keeps_denied (const Comparison *self)
+{
+  return self->narrow->kind == VMSAN_NET_DENY_ALL ||
+         (denies_within (self, AF_INET) && denies_within (self, AF_INET6));
 }
 
 /* Where a name may lead that the wide policy does not allow anyway, it must be allowed to lead
  * there too, and by every one of the names. */
 static gboolean
-covers_nameable (const Comparison *self, int family)
+names_lead_within (const Comparison *self,
+                   const VmsanNetReach *narrow,
+                   const VmsanNetReach *wide,
+                   int family)
 {
   g_autoptr (Ranges) rest =
-      vmsan_net_ranges_subtract (vmsan_net_reach_get_nameable (self->narrow_reach, family),
-                                 vmsan_net_reach_get_allowed (self->wide_reach, family), family);
+      vmsan_net_ranges_subtract (vmsan_net_reach_get_nameable (narrow, family),
+                                 vmsan_net_reach_get_allowed (wide, family), family);
 
-  return rest->len == 0 ||
-         (covers_domains (self) &&
-          is_within (rest, vmsan_net_reach_get_nameable (self->wide_reach, family), family));
+  return rest->len == 0 || (covers_domains (self) &&
+                            is_within (rest, vmsan_net_reach_get_nameable (wide, family), family));
 }
 
 static gboolean
 covers_what_names_lead_to (const Comparison *self)
 {
-  return covers_nameable (self, AF_INET) && covers_nameable (self, AF_INET6);
+  return names_lead_within (self, self->narrow_reach, self->wide_reach, AF_INET) &&
+         names_lead_within (self, self->narrow_reach, self->wide_reach, AF_INET6);
+}
+
+/* What is denied at the same time would come to life with another list of denied ones. */
+static gboolean
+covers_listed (const Comparison *self)
+{
+  return reaches_within (self->narrow_listed, self->wide_listed) &&
+         names_lead_within (self, self->narrow_listed, self->wide_listed, AF_INET) &&
+         names_lead_within (self, self->narrow_listed, self->wide_listed, AF_INET6);
 }
 
 /* Questions are traffic: they carry what is in them to whoever answers. */
@@ -149,15 +186,32 @@ static const struct
   const char *what;
   gboolean (*covers) (const Comparison *self);
 } aspects[] = {
-  { "a network", covers_network },
-  { "more addresses", covers_addresses },
-  { "more addresses by names", covers_what_names_lead_to },
-  { "questions for more names", covers_questions },
-  { "other name servers", covers_resolvers },
-  { "pings", covers_icmp },
-  { "more published ports", covers_ports },
-  { "more bandwidth", covers_bandwidth },
+  { "allow a network", covers_network },
+  { "allow more addresses", covers_addresses },
+  { "allow more addresses by names", covers_what_names_lead_to },
+  { "allow questions for more names", covers_questions },
+  { "allow other name servers", covers_resolvers },
+  { "allow pings", covers_icmp },
+  { "publish more ports", covers_ports },
+  { "allow more bandwidth", covers_bandwidth },
+  { "list more as allowed, which is denied now", covers_listed },
+  { "deny fewer addresses", keeps_denied },
 };
+
+/* What an owner has who empties that list and changes nothing else. */
+static VmsanNetReach *
+list_reach (const VmsanNetPolicy *policy, const VmsanNetPools *pools, GError **error)
+{
+  GVariantDict options;
+  g_autoptr (GVariant) no_denied = NULL;
+  g_autoptr (VmsanNetPolicy) listed = NULL;
+
+  g_variant_dict_init (&options, NULL);
+  g_variant_dict_insert_value (&options, "denied-cidrs", g_variant_new_strv (NULL, 0));
+  no_denied = g_variant_ref_sink (g_variant_dict_end (&options));
+  listed = vmsan_net_policy_parse (no_denied, policy, pools, error);
+  return listed != NULL ? vmsan_net_reach_new (listed, pools) : NULL;
+}
 
 gboolean
 vmsan_net_policy_check_narrowing (const VmsanNetPolicy *narrow,
@@ -167,13 +221,20 @@ vmsan_net_policy_check_narrowing (const VmsanNetPolicy *narrow,
 {
   g_autoptr (VmsanNetReach) narrow_reach = vmsan_net_reach_new (narrow, pools);
   g_autoptr (VmsanNetReach) wide_reach = vmsan_net_reach_new (wide, pools);
-  const Comparison comparison = { narrow, wide, narrow_reach, wide_reach };
+  g_autoptr (VmsanNetReach) narrow_listed = list_reach (narrow, pools, error);
+  g_autoptr (VmsanNetReach) wide_listed =
+      narrow_listed != NULL ? list_reach (wide, pools, error) : NULL;
+  const Comparison comparison = {
+    narrow, wide, narrow_reach, wide_reach, narrow_listed, wide_listed
+  };
 
+  if (wide_listed == NULL)
+    return FALSE;
   for (guint i = 0; i < G_N_ELEMENTS (aspects); i++)
     if (!aspects[i].covers (&comparison))
       {
         g_set_error (error, VMSAN_ERROR, VMSAN_ERROR_NOT_SUPPORTED,
-                     "The policy may only be made narrower, but would allow %s", aspects[i].what);
+                     "The policy may only be made narrower, but would %s", aspects[i].what);
         return FALSE;
       }
   return TRUE;

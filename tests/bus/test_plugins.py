@@ -2,13 +2,16 @@
 """Plugins that are waited for, and the memory of events, with real peers on a real bus."""
 
 import os
+import random
 import time
 
 import pytest
 from gi.repository import GLib
 
 from caller import MANAGER, VM, BusError, options, wait_until
+from interface import documented_options
 from plugin import AGREE, Plugin, change, list_plugins, veto
+from test_fuzz import SEED, random_options
 
 VETOED = "org.vmsan.Error.Vetoed"
 INVALID = "org.vmsan.Error.InvalidArgument"
@@ -341,6 +344,49 @@ def test_a_wrong_answer_is_a_failure(world, peer, make, signature, fail_open):
             assert "“broken” must agree" in refused.value.message
             assert world.is_unchanged()
         assert list_plugins(peer)[0]["failures"] == 1
+
+
+def test_random_answers_are_survived_and_open_nothing(world, peer):
+    """The seed is printed and can be given as VMSAN_TEST_SEED."""
+    dice = random.Random(f"{SEED}plugins")
+    print("seed", SEED)
+    known = {**documented_options("org.vmsan.Manager", "CreateVM"), "veto": "s"}
+    cidrs = ["192.0.2.0/24", "192.0.2.0/25", "192.0.2.9", "0.0.0.0/0", "2001:db8::/32", "x"]
+
+    def answer(hook, event):
+        values = random_options(dice, known) if dice.random() < 0.5 else {}
+        for key in ("allowed-cidrs", "denied-cidrs"):
+            if dice.random() < 0.5:
+                values[key] = strings(*dice.sample(cidrs, dice.randrange(3)))
+        values.pop("start", None)
+        wrapped = {"options": GLib.Variant("a{sv}", values)}
+        return dice.choice([wrapped, wrapped, wrapped, values])
+
+    outcomes = set()
+    with Plugin(peer, answer) as plugin:
+        plugin.register("random", ["BeforeCreate"], fail_open=True)
+        for _ in range(100):
+            try:
+                path = world.create(world.alice, allowed_cidrs=strings("192.0.2.0/24"),
+                                    allow_icmp=False, bandwidth_mbit=10)
+            except BusError as error:
+                assert error.name == VETOED
+                outcomes.add("vetoed")
+                continue
+            got = details(world, path)
+            network = got["network"]
+            assert network["network-policy"] in ("custom", "deny-all")
+            assert set(network["allowed-cidrs"]) <= {"192.0.2.0/24", "192.0.2.0/25",
+                                                     "192.0.2.9/32"}
+            assert (network["allow-icmp"], network["allowed-domains"]) == (False, [])
+            assert 1 <= network["bandwidth-mbit"] <= 10
+            assert (network["published-ports"], got["project"]) == ([], "")
+            outcomes.add("denied" if network["denied-cidrs"] else network["network-policy"])
+            world.root.call(path, VM, "Remove", NOTHING)
+            world.scratch.remove(path)
+        assert list_plugins(peer)[0]["failures"] > 10
+    # It was not always the same.
+    assert len(outcomes) > 1, outcomes
 
 
 def test_changes_where_nothing_can_be_changed_are_a_failure(world, peer):
