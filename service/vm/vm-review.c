@@ -50,6 +50,7 @@ vmsan_review_describe (const VmsanReview *self)
   g_variant_dict_insert (&event, "memory-mib", "u", draft->memory_mib);
   g_variant_dict_insert (&event, "disk-mib", "u", draft->disk_mib);
   g_variant_dict_insert (&event, "timeout-ms", "t", draft->timeout_ms);
+  vmsan_weakened_describe (draft->weakened, &event);
   g_variant_dict_insert_value (&event, "network", vmsan_vm_get_network_details (self->vm, draft));
   return g_variant_dict_end (&event);
 }

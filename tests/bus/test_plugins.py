@@ -82,6 +82,16 @@ def test_a_plugin_is_asked_before_each_operation(world, peer):
         assert [(p["questions"], p["failures"]) for p in list_plugins(world.alice)] == [(5, 0)]
 
 
+def test_a_plugin_sees_what_is_left_out_of_the_confinement(world, peer):
+    with Plugin(peer) as plugin:
+        plugin.register("auditor", ["BeforeCreate"])
+        world.create(world.root, network="none", disable_netns=True, disable_seccomp=True,
+                     disable_cgroup=False)
+        assert {key for key in plugin.asked[0][1] if key.startswith("disable-")} == {
+            "disable-netns", "disable-seccomp"}
+        assert plugin.asked[0][1]["disable-netns"] is True
+
+
 def test_what_boots_is_asked_about_before_anything_is_made(world, peer):
     def answer(hook, event):
         assert not stored(event["id"])
@@ -267,6 +277,13 @@ def test_a_change_of_policy_can_be_made_narrower(world, peer):
     assert details(world, path)["network"]["allowed-cidrs"] == ["192.0.2.0/25"]
 
 
+def test_ports_can_be_taken_away(world, peer):
+    with Plugin(peer, lambda hook, event: change(published_ports=strings("18081:80"))) as plugin:
+        plugin.register("doorman", ["BeforeCreate"])
+        path = world.create(world.alice, published_ports=strings("18080:80", "18081:80"))
+    assert details(world, path)["network"]["published-ports"] == ["127.0.0.1:18081:80/tcp"]
+
+
 WIDER = {
     "addresses": change(allowed_cidrs=strings("192.0.2.0/23")),
     "all": change(network_policy="allow-all"),
@@ -317,6 +334,7 @@ FAILURES = {
     "option-of-another-type": (lambda: change(skip_dnat="yes"), "a{sv}"),
     "option-that-stays": (lambda: change(memory_mib=64), "a{sv}"),
     "owner": (lambda: change(owner=0), "a{sv}"),
+    "confinement": (lambda: change(disable_seccomp=True), "a{sv}"),
     "ports": (lambda: change(published_ports=strings("18081:22")), "a{sv}"),
     "too-many-labels": (lambda: change(labels=GLib.Variant(
         "a{ss}", {str(n): "x" for n in range(33)})), "a{sv}"),
