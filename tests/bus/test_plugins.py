@@ -744,3 +744,23 @@ def test_a_creation_beyond_a_limit_is_an_error_signal_and_a_wrong_name_is_not(wo
     assert signal[1:5] == ("", 4001, "create", "org.vmsan.Error.LimitExceeded")
     assert signal[5] == refused.value.message
     assert "secret" not in repr(listener.signals)
+
+
+def test_who_has_which_port_is_in_no_signal(world, connect):
+    listener = connect("dave")
+    holder, waiting, other = [
+        world.create(world.alice, name=name, start=start, published_ports=strings(port))
+        for name, start, port in [("holder", True, "18082:80"), ("waiting", False, "18082:80"),
+                                  ("other", True, "18083:80")]]
+    listener.listen()
+    for attempt in (lambda: world.create(world.alice, start=True, published_ports=strings("18082:80")),
+                    lambda: world.alice.call(waiting, VM, "Start", NOTHING),
+                    lambda: set_policy(world.alice, other, published_ports=strings("18082:80"))):
+        with pytest.raises(BusError) as refused:
+            attempt()
+        assert refused.value.name == "org.vmsan.Error.Exists"
+        assert "“holder”" in refused.value.message and "18082" in refused.value.message
+    # The next one is the first that is heard of.
+    with pytest.raises(BusError):
+        world.alice.call(holder, VM, "Start", NOTHING)
+    assert listener.wait_signal("Error")[4] == "org.vmsan.Error.WrongState"

@@ -10,8 +10,9 @@ import time
 
 import pytest
 
-from caller import wait_until
+from caller import Caller, wait_until
 from guest_network import host_state, set_policy, strings, tcp
+from plugin import Plugin, veto
 from small_internet import (HOST4, NAME_LOG, NAME_SERVER, NAMED4, NAMESPACE, OTHER4, OUTSIDE4, SERVER,
                             UDP_LOG, SmallInternet, ip)
 
@@ -178,8 +179,16 @@ def test_machines_ask_the_name_servers_that_the_host_has_now(world, name_servers
 
     set_policy(world, machine, **values)
     assert NAMED4 in resolve()
-    use_name_server(OUTSIDE4)
-    wait_until(lambda: NAMED_ELSEWHERE4 in resolve(), 30, "the answer of the other name server")
+    peer = Caller(0, "root")
+    try:
+        # The policy stays the same, so nobody is asked.
+        with Plugin(peer, lambda hook, event: veto("no")) as plugin:
+            plugin.register("stubborn", ["BeforeNetworkPolicyChange"])
+            use_name_server(OUTSIDE4)
+            wait_until(lambda: NAMED_ELSEWHERE4 in resolve(), 30, "the other name server's answer")
+            assert plugin.asked == []
+    finally:
+        peer.close()
     # While nobody looks, too.
     world.end(signal.SIGKILL)
     use_name_server(OTHER4)
