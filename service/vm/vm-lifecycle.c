@@ -16,6 +16,7 @@ static const VmsanHook create_and_start_reviewed[] = { VMSAN_HOOK_BEFORE_CREATE,
 static const VmsanHook start_reviewed[] = { VMSAN_HOOK_BEFORE_START, VMSAN_HOOK_NONE };
 static const VmsanHook stop_reviewed[] = { VMSAN_HOOK_BEFORE_STOP, VMSAN_HOOK_NONE };
 static const VmsanHook remove_reviewed[] = { VMSAN_HOOK_BEFORE_REMOVE, VMSAN_HOOK_NONE };
+static const VmsanHook no_hooks[] = { VMSAN_HOOK_NONE };
 static const VmsanHook stop_and_remove_reviewed[] = { VMSAN_HOOK_BEFORE_STOP,
                                                       VMSAN_HOOK_BEFORE_REMOVE, VMSAN_HOOK_NONE };
 
@@ -395,7 +396,9 @@ typedef struct
 {
   char *actor;
   gboolean killed;
-  VmsanReview review; /* of all of it */
+  VmsanReview review;      /* of all of it */
+  gboolean stop_agreed;    /* or asked for */
+  gboolean removal_agreed; /* or asked for */
 } Removal;
 
 static void
@@ -465,6 +468,8 @@ remove_by_force (VmsanVm *self, GTask *task)
                                on_removed, g_steal_pointer (&owned));
 }
 
+static void review_first_removal (VmsanVm *self);
+
 static void
 on_removal_reviewed (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -475,30 +480,53 @@ on_removal_reviewed (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (vmsan_vm_review_finish (self, result, &error))
     {
-      remove_by_force (self, g_steal_pointer (&task));
+      review_first_removal (self); /* the machine may run by now, and its stop not be agreed to */
       return;
     }
+  g_queue_pop_head (&self->removals);
   vmsan_vm_emit_error (self, forced_remove_plan.phase, error, removal->actor);
   vmsan_vm_add_aside (error, removal->review.aside);
   g_task_return_error (task, error);
+  g_object_unref (task);
+  review_first_removal (self);
+}
+
+/* What still has to be agreed to; the machine's state may have changed while the rest was. */
+static const VmsanHook *
+get_hooks_left (VmsanVm *self, const Removal *removal)
+{
+  if (self->monitor == NULL || removal->stop_agreed)
+    return removal->removal_agreed ? no_hooks : remove_reviewed;
+  return removal->removal_agreed ? stop_reviewed : stop_and_remove_reviewed;
 }
 
 /* Before what is under way is cancelled and what runs is killed, so not as a part of an operation.
- * Consumes @task. */
+ * One at a time, or who calls often would have those who review ask and wait for each call. */
 static void
-review_forced_removal (VmsanVm *self, GTask *task)
+review_first_removal (VmsanVm *self)
 {
-  Removal *removal = g_task_get_task_data (task);
-  const VmsanHook *hooks = self->monitor != NULL ? stop_and_remove_reviewed : remove_reviewed;
+  GTask *task = g_queue_peek_head (&self->removals);
+  const VmsanHook *hooks;
+  Removal *removal;
 
-  if (!vmsan_vm_is_review_wanted (self, hooks))
+  if (task == NULL)
+    return;
+  removal = g_task_get_task_data (task);
+  hooks = get_hooks_left (self, removal);
+  if (vmsan_vm_is_review_wanted (self, hooks))
     {
-      remove_by_force (self, task);
+      removal->stop_agreed |= self->monitor != NULL;
+      removal->removal_agreed = TRUE;
+      vmsan_review_clear (&removal->review);
+      g_clear_pointer (&removal->review.draft, vmsan_vm_record_free);
+      removal->review =
+          (VmsanReview){ .draft = vmsan_vm_record_copy (self->record), .actor = removal->actor };
+      vmsan_vm_review_async (self, &removal->review, hooks, NULL, on_removal_reviewed,
+                             g_object_ref (task));
       return;
     }
-  removal->review.draft = vmsan_vm_record_copy (self->record);
-  removal->review.actor = removal->actor;
-  vmsan_vm_review_async (self, &removal->review, hooks, NULL, on_removal_reviewed, task);
+  while ((task = g_queue_pop_head (&self->removals)) != NULL)
+    remove_by_force (self, task);
 }
 
 void
@@ -514,7 +542,11 @@ vmsan_vm_remove_async (VmsanVm *self,
   removal->actor = g_strdup (actor);
   g_task_set_task_data (task, removal, (GDestroyNotify) removal_free);
   if (force)
-    review_forced_removal (self, g_steal_pointer (&task));
+    {
+      g_queue_push_tail (&self->removals, g_steal_pointer (&task));
+      if (self->removals.length == 1)
+        review_first_removal (self);
+    }
   else
     vmsan_operation_run_async (self, &remove_plan, "", actor, NULL, on_removed,
                                g_steal_pointer (&task));

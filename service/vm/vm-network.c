@@ -160,7 +160,9 @@ refuse (VmsanVm *self, GTask *task, GError *error)
 {
   const Change *change = g_task_get_task_data (task);
 
-  vmsan_vm_emit_refusal (self, phase, error, change->actor);
+  /* Nobody asked for the same policy again, and the service tries once more by itself. */
+  if (change->plan != &again_plan)
+    vmsan_vm_emit_refusal (self, phase, error, change->actor);
   g_task_return_error (task, error);
 }
 

@@ -54,6 +54,7 @@ struct _VmsanVm
   VmsanOperation *operation; /* under way, or NULL */
   gboolean in_review;        /* it waits for those who may refuse it; nothing is done yet */
   GQueue waiting;            /* GTask: forced removals and others that wait for its end */
+  GQueue removals;           /* GTask: forced removals; the first is reviewed, for all of them */
 
   VmsanMonitor *monitor; /* of a machine that runs */
   GCancellable *monitor_watch;

@@ -175,6 +175,13 @@ review_next (GTask *task)
   for (; *reviewing->hooks != VMSAN_HOOK_NONE; reviewing->hooks++)
     if (is_wanted (vm->context, *reviewing->hooks))
       {
+        /* The end of the service aborts those that wait, and would wait for one that begins now. */
+        if (vm->context->quiescing)
+          {
+            g_task_return_new_error (task, VMSAN_ERROR, VMSAN_ERROR_BUSY,
+                                     "The service is stopping; try again");
+            return;
+          }
         reviewing->review->hook = *reviewing->hooks++;
         vm->context->reviewer->review_async (vm->context->reviewer_data, reviewing->review,
                                              g_task_get_cancellable (task), on_reviewed,

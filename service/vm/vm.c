@@ -33,6 +33,7 @@ vmsan_vm_finalize (GObject *object)
   VmsanVm *self = VMSAN_VM (object);
 
   g_queue_clear (&self->waiting);
+  g_queue_clear (&self->removals);
   g_clear_pointer (&self->record, vmsan_vm_record_free);
   G_OBJECT_CLASS (vmsan_vm_parent_class)->finalize (object);
 }
@@ -50,6 +51,7 @@ static void
 vmsan_vm_init (VmsanVm *self)
 {
   g_queue_init (&self->waiting);
+  g_queue_init (&self->removals);
 }
 
 VmsanVm *

@@ -3,30 +3,11 @@
 /* Machines that run and follow the host's name servers: what becomes of tries that meet another
  * operation or fail. There is no network here, so all of them fail in the end. */
 
+#include "monitor-fixture.h"
 #include "operation-fixture.h"
 
 #include "net/net-nft.h"
 #include "vmm/vmm.h"
-
-#define TEST_TYPE_MONITOR (test_monitor_get_type ())
-G_DECLARE_FINAL_TYPE (TestMonitor, test_monitor, TEST, MONITOR, VmsanMonitor)
-
-struct _TestMonitor
-{
-  VmsanMonitor parent;
-};
-
-G_DEFINE_FINAL_TYPE (TestMonitor, test_monitor, VMSAN_TYPE_MONITOR)
-
-static void
-test_monitor_class_init (TestMonitorClass *klass)
-{
-}
-
-static void
-test_monitor_init (TestMonitor *self)
-{
-}
 
 static guint n_descriptors; /* open when a test begins */
 

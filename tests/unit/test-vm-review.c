@@ -3,6 +3,7 @@
 /* Operations that are reviewed: nothing is done before it is agreed to, nothing at all when it is
  * not, and whoever hurries gets through. */
 
+#include "monitor-fixture.h"
 #include "operation-fixture.h"
 
 #include "vm/vm-review.h"
@@ -266,6 +267,65 @@ test_a_refused_removal_by_force_leaves_what_is_under_way (World *self, gconstpoi
   assert_fails (self, &start, VMSAN_ERROR_CANCELLED, "cancelled");
 }
 
+/* However many ask for it. */
+static void
+test_removals_by_force_are_reviewed_once (World *self, gconstpointer data)
+{
+  GAsyncResult *results[3] = { NULL, NULL, NULL };
+  g_autofree char *reviewed = review_note (VMSAN_HOOK_BEFORE_REMOVE);
+
+  holds = TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (results); i++)
+    vmsan_vm_remove_async (self->vm, TRUE, "uid:1", vm_fixture_keep_result, &results[i]);
+  run_loop ();
+  assert_events (self, reviewed);
+  refused = VMSAN_HOOK_BEFORE_REMOVE;
+  release ();
+  vm_fixture_wait_for_result (&results[0]);
+  g_assert_false (vmsan_vm_remove_finish (self->vm, results[0], NULL));
+
+  /* The others may be of somebody else, and are asked about for themselves. */
+  refused = VMSAN_HOOK_NONE;
+  g_assert_nonnull (held);
+  release ();
+  for (guint i = 1; i < G_N_ELEMENTS (results); i++)
+    {
+      vm_fixture_wait_for_result (&results[i]);
+      g_assert_true (vmsan_vm_remove_finish (self->vm, results[i], NULL));
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (results); i++)
+    g_object_unref (results[i]);
+}
+
+/* It was stopped when its removal was asked about. */
+static void
+test_a_machine_that_started_meanwhile_is_asked_about_again (World *self, gconstpointer data)
+{
+  g_autoptr (GAsyncResult) removal = NULL;
+  g_autoptr (GError) error = NULL;
+
+  holds = TRUE;
+  refused = VMSAN_HOOK_BEFORE_STOP;
+  vmsan_vm_remove_async (self->vm, TRUE, "uid:1", vm_fixture_keep_result, &removal);
+  run_loop ();
+  self->vm->monitor = g_object_new (TEST_TYPE_MONITOR, NULL);
+  holds = FALSE;
+  release ();
+  vm_fixture_wait_for_result (&removal);
+  g_assert_false (vmsan_vm_remove_finish (self->vm, removal, &error));
+  g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_VETOED);
+  vmsan_vm_drop_monitor (self->vm);
+}
+
+/* Or its end would wait for it. */
+static void
+test_nothing_is_reviewed_when_the_service_ends (World *self, gconstpointer data)
+{
+  self->context.quiescing = TRUE;
+  run_fails (self, &reviewed_stop, VMSAN_ERROR_BUSY, "stopping");
+  assert_state (self, VMSAN_VM_RUNNING);
+}
+
 static void
 make_plans (void)
 {
@@ -307,5 +367,11 @@ main (int argc, char **argv)
                test_a_stop_is_aborted_only_while_it_is_reviewed);
   review_test ("a-refused-removal-by-force-leaves-what-is-under-way", VMSAN_VM_STOPPED,
                test_a_refused_removal_by_force_leaves_what_is_under_way);
+  review_test ("removals-by-force-are-reviewed-once", VMSAN_VM_STOPPED,
+               test_removals_by_force_are_reviewed_once);
+  review_test ("a-machine-that-started-meanwhile-is-asked-about-again", VMSAN_VM_STOPPED,
+               test_a_machine_that_started_meanwhile_is_asked_about_again);
+  review_test ("nothing-is-reviewed-when-the-service-ends", VMSAN_VM_RUNNING,
+               test_nothing_is_reviewed_when_the_service_ends);
   return g_test_run ();
 }
