@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /* Promise: each question ends at its deadline at the latest, and whatever is answered either is a
- * refusal, or has changed nothing but what may be changed. */
+ * refusal, or has changed nothing but what may be changed. Plugins that never answer use up no more
+ * than some of the replies that the bus lets a connection wait for, which polkit's are among. */
 
 #include "bus/bus-plugin.h"
 
@@ -15,6 +16,11 @@
 #define MIN_DEADLINE_MS     100
 #define MAX_DEADLINE_MS     60000
 #define MAX_TEXT            400 /* characters of a plugin's words */
+
+/* Questions without an answer, together well below max_replies_per_connection of the bus, 128. */
+#define MAX_UNANSWERED            64
+#define MAX_UNANSWERED_PER_PLUGIN 8
+#define MAX_IN_FLIGHT_PER_OWNER   16 /* within their deadlines, about machines of one user */
 
 static const VmsanOption register_options[] = {
   { "name", "s" },        { "hooks", "as" },    { "priority", "i" },
@@ -154,17 +160,39 @@ vmsan_bus_plugin_describe (const VmsanBusPlugin *self)
 
 /* ---- Answers ------------------------------------------------------------------------------- */
 
+/* Is there until the bus is done with the call, which may be long after the outcome is known: what
+ * is only forgotten here goes on to count against the replies that the bus lets us wait for. */
 typedef struct
 {
   VmsanBusPlugin *plugin;
+  GPtrArray *unanswered; /* Question: all that are; this is in it while its call is under way */
+  uid_t owner;           /* of the machine */
+  gint64 due_us;
+
+  /* NULL once the outcome is known. */
+  GTask *task;
   VmsanReview *review;
+  GSource *deadline;
+  GSource *cancellation;
 } Question;
 
 static void
 question_free (Question *self)
 {
+  g_assert (self->task == NULL);
   vmsan_bus_plugin_unref (self->plugin);
+  g_ptr_array_unref (self->unanswered);
   g_free (self);
+}
+
+/* Each outcome takes the task from here, so that there is but one. (transfer full) */
+static GTask *
+settle (Question *self)
+{
+  vmsan_source_clear (&self->deadline);
+  vmsan_source_clear (&self->cancellation);
+  self->review = NULL;
+  return g_steal_pointer (&self->task);
 }
 
 /* A plugin's words go into logs and onto terminals. */
@@ -185,29 +213,38 @@ clean_text (const char *text)
   return g_string_free (clean, FALSE);
 }
 
+static void
+return_agreement (Question *question)
+{
+  g_autoptr (GTask) task = settle (question);
+
+  g_task_return_boolean (task, TRUE);
+}
+
 /* What the plugin says is for the caller, as it may be about what only the owner may know. */
 static void
-return_veto (GTask *task, const char *reason)
+return_veto (Question *question, const char *reason)
 {
-  Question *question = g_task_get_task_data (task);
   g_autofree char *clean = clean_text (reason);
+  g_autoptr (GTask) task = NULL;
 
   g_message ("Machine %s: plugin “%s” of uid %u refuses %s: %s", question->review->draft->id,
              question->plugin->name, question->plugin->uid,
              vmsan_bus_hook_name (question->review->hook), clean);
   g_free (question->review->aside);
   question->review->aside = g_strdup_printf ("it says: %s", clean);
+  task = settle (question);
   g_task_return_new_error (task, VMSAN_ERROR, VMSAN_ERROR_VETOED, "The plugin “%s” refused it",
                            question->plugin->name);
 }
 
 /* It did not answer as it should: what then becomes of the matter was said when it registered. */
 static void
-return_failure (GTask *task, const char *what)
+return_failure (Question *question, const char *what)
 {
-  Question *question = g_task_get_task_data (task);
   VmsanBusPlugin *plugin = question->plugin;
   g_autofree char *clean = clean_text (what);
+  g_autoptr (GTask) task = NULL;
 
   plugin->n_failures++;
   g_warning ("Machine %s: plugin “%s” of uid %u failed at %s: %s; %s", question->review->draft->id,
@@ -215,11 +252,12 @@ return_failure (GTask *task, const char *what)
              plugin->fail_open ? "going on without it" : "so this is refused");
   if (plugin->fail_open)
     {
-      g_task_return_boolean (task, TRUE);
+      return_agreement (question);
       return;
     }
   g_free (question->review->aside);
   question->review->aside = g_steal_pointer (&clean);
+  task = settle (question);
   g_task_return_new_error (task, VMSAN_ERROR, VMSAN_ERROR_VETOED,
                            "The plugin “%s” must agree, but did not answer as it should",
                            plugin->name);
@@ -236,9 +274,8 @@ check_answer (GVariant *answer, GError **error)
 }
 
 static void
-take_answer (GTask *task, GVariant *answer)
+take_answer (Question *question, GVariant *answer)
 {
-  Question *question = g_task_get_task_data (task);
   g_autofree char *by = g_strconcat ("plugin ", question->plugin->name, NULL);
   g_autoptr (GVariant) options = NULL;
   g_autoptr (GError) error = NULL;
@@ -246,65 +283,196 @@ take_answer (GTask *task, GVariant *answer)
 
   if (!check_answer (answer, &error))
     {
-      return_failure (task, error->message);
+      return_failure (question, error->message);
       return;
     }
   veto = vmsan_options_get_text (answer, "veto", NULL);
   if (veto != NULL)
     {
-      return_veto (task, veto);
+      return_veto (question, veto);
       return;
     }
   options = g_variant_lookup_value (answer, "options", G_VARIANT_TYPE_VARDICT);
   if (options == NULL || g_variant_n_children (options) == 0 ||
       vmsan_review_change (question->review, by, options, &error))
-    g_task_return_boolean (task, TRUE);
+    return_agreement (question);
   else
-    return_failure (task, error->message);
+    return_failure (question, error->message);
 }
 
+/* ---- Questions ----------------------------------------------------------------------------- */
+
+/* Whether the outcome is still to be found; it is not what a plugin says that tells of a
+ * cancellation, as it can send whichever error it likes. */
+static gboolean
+is_open (Question *self)
+{
+  if (self->task != NULL && g_cancellable_is_cancelled (g_task_get_cancellable (self->task)))
+    {
+      g_autoptr (GTask) task = settle (self);
+
+      g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CANCELLED, "Cancelled");
+    }
+  return self->task != NULL;
+}
+
+/* The bus has nothing to wait for any more. Most often this is in time. */
 static void
 on_answered (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr (GTask) task = user_data;
+  Question *question = user_data;
   g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) reply =
       g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
-  g_autoptr (GVariant) answer = NULL;
 
-  /* Not by the error: the plugin can send whichever it likes. */
-  if (g_task_return_error_if_cancelled (task))
-    return;
-  if (reply == NULL)
+  g_ptr_array_remove_fast (question->unanswered, question);
+  if (is_open (question) && reply != NULL)
+    {
+      g_autoptr (GVariant) answer = g_variant_get_child_value (reply, 0);
+
+      take_answer (question, answer);
+    }
+  else if (question->task != NULL)
     {
       g_dbus_error_strip_remote_error (error);
-      return_failure (task, error->message);
-      return;
+      return_failure (question, error->message);
     }
-  answer = g_variant_get_child_value (reply, 0);
-  take_answer (task, answer);
+  question_free (question);
+}
+
+static gboolean
+on_deadline (gpointer user_data)
+{
+  if (is_open (user_data))
+    return_failure (user_data, "It did not answer in time");
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_cancelled (GCancellable *cancellable, gpointer user_data)
+{
+  is_open (user_data);
+  return G_SOURCE_REMOVE;
+}
+
+/* One that registers again is still the same. */
+static gboolean
+is_same (const VmsanBusPlugin *one, const VmsanBusPlugin *other)
+{
+  return g_str_equal (one->bus_name, other->bus_name) && g_str_equal (one->path, other->path);
+}
+
+static void
+return_flooded (Question *question, guint n_in_flight)
+{
+  g_autoptr (GTask) task = settle (question);
+
+  g_task_return_new_error (task, VMSAN_ERROR, VMSAN_ERROR_LIMIT_EXCEEDED,
+                           "The plugin “%s” cannot be asked now, as %u questions about machines of "
+                           "uid %u are being answered; try again when they are",
+                           question->plugin->name, n_in_flight, question->owner);
+}
+
+/* Whether it may be asked; otherwise the outcome is known. Nobody must get past a plugin by keeping
+ * it busy, so what is due to the owner's own questions is no failure of the plugin. */
+static gboolean
+check_room (Question *self)
+{
+  const VmsanBusPlugin *plugin = self->plugin;
+  gint64 now_us = g_get_monotonic_time ();
+  guint n_plugin = 0;
+  guint n_owner = 0;
+  guint n_both = 0;
+
+  for (guint i = 0; i < self->unanswered->len; i++)
+    {
+      const Question *other = g_ptr_array_index (self->unanswered, i);
+      gboolean of_plugin = is_same (other->plugin, plugin);
+      gboolean of_owner = other->owner == self->owner && other->due_us > now_us;
+
+      n_plugin += of_plugin;
+      n_owner += of_owner;
+      n_both += of_plugin && of_owner;
+    }
+  if (n_owner >= MAX_IN_FLIGHT_PER_OWNER)
+    return_flooded (self, n_owner);
+  else if (n_plugin >= MAX_UNANSWERED_PER_PLUGIN && n_both > 0 && plugin->fail_open)
+    return_flooded (self, n_both);
+  else if (n_plugin >= MAX_UNANSWERED_PER_PLUGIN)
+    {
+      g_autofree char *what = g_strdup_printf ("The plugin “%s” has not answered %u questions yet",
+                                               plugin->name, n_plugin);
+
+      return_failure (self, what);
+    }
+  else if (self->unanswered->len >= MAX_UNANSWERED)
+    {
+      g_autofree char *what =
+          g_strdup_printf ("It cannot be asked, as plugins have not answered %u questions yet",
+                           self->unanswered->len);
+
+      return_failure (self, what);
+    }
+  else
+    return TRUE;
+  return FALSE;
+}
+
+/* No timeout and no cancellable for the call: they would end the wait here, but not on the bus. */
+static void
+ask (Question *self, GDBusConnection *connection)
+{
+  VmsanBusPlugin *plugin = self->plugin;
+  GCancellable *cancellable = g_task_get_cancellable (self->task);
+
+  plugin->n_questions++;
+  self->due_us = g_get_monotonic_time () + (gint64) plugin->deadline_ms * 1000;
+  self->deadline = g_timeout_source_new (plugin->deadline_ms);
+  g_source_set_callback (self->deadline, on_deadline, self, NULL);
+  g_source_attach (self->deadline, NULL);
+  if (cancellable != NULL)
+    {
+      self->cancellation = g_cancellable_source_new (cancellable);
+      g_source_set_callback (self->cancellation, G_SOURCE_FUNC (on_cancelled), self, NULL);
+      g_source_attach (self->cancellation, NULL);
+    }
+  g_ptr_array_add (self->unanswered, self);
+  g_dbus_connection_call (connection, plugin->bus_name, plugin->path, "org.vmsan.Plugin",
+                          "HandleHook",
+                          g_variant_new ("(s@a{sv})", vmsan_bus_hook_name (self->review->hook),
+                                         vmsan_review_describe (self->review)),
+                          G_VARIANT_TYPE ("(a{sv})"), G_DBUS_CALL_FLAGS_NO_AUTO_START, G_MAXINT,
+                          NULL, on_answered, self);
 }
 
 void
 vmsan_bus_plugin_ask_async (VmsanBusPlugin *self,
                             GDBusConnection *connection,
+                            GPtrArray *unanswered,
                             VmsanReview *review,
                             GCancellable *cancellable,
                             GAsyncReadyCallback callback,
                             gpointer user_data)
 {
-  GTask *task = g_task_new (NULL, cancellable, callback, user_data);
-  Question *question = g_new0 (Question, 1);
+  g_autoptr (GTask) task = g_task_new (NULL, cancellable, callback, user_data);
+  Question *question;
 
+  if (g_task_return_error_if_cancelled (task))
+    return;
+  question = g_new0 (Question, 1);
   question->plugin = vmsan_bus_plugin_ref (self);
+  question->unanswered = g_ptr_array_ref (unanswered);
+  question->owner = review->draft->owner;
+  question->task = g_steal_pointer (&task);
   question->review = review;
-  g_task_set_task_data (task, question, (GDestroyNotify) question_free);
-  self->n_questions++;
-  g_dbus_connection_call (connection, self->bus_name, self->path, "org.vmsan.Plugin", "HandleHook",
-                          g_variant_new ("(s@a{sv})", vmsan_bus_hook_name (review->hook),
-                                         vmsan_review_describe (review)),
-                          G_VARIANT_TYPE ("(a{sv})"), G_DBUS_CALL_FLAGS_NO_AUTO_START,
-                          (int) self->deadline_ms, cancellable, on_answered, task);
+  if (self->left_bus)
+    return_failure (question, "It left the bus without an answer");
+  else if (check_room (question))
+    {
+      ask (question, connection);
+      return;
+    }
+  question_free (question);
 }
 
 gboolean

@@ -23,6 +23,7 @@ typedef struct
   gboolean fail_open;
 
   gboolean registered;
+  gboolean left_bus;  /* rather than being unregistered */
   GSource *departure; /* when its process leaves the bus */
   guint64 n_questions;
   guint64 n_failures;
@@ -41,9 +42,12 @@ gboolean vmsan_bus_plugin_is_asked_at (const VmsanBusPlugin *self, VmsanHook hoo
 GVariant *vmsan_bus_plugin_describe (const VmsanBusPlugin *self);
 
 /* Asks it about @review, and changes the review's draft as it answers. VETOED where it refuses, or
- * is needed and does not answer as it should in time. */
+ * is needed and does not answer as it should in time, or has too many questions unanswered to be
+ * asked. LIMIT_EXCEEDED where it is the machine's owner who has too many under way. All questions
+ * share @unanswered, an array without a free function; it is for them alone. */
 void vmsan_bus_plugin_ask_async (VmsanBusPlugin *self,
                                  GDBusConnection *connection,
+                                 GPtrArray *unanswered,
                                  VmsanReview *review,
                                  GCancellable *cancellable,
                                  GAsyncReadyCallback callback,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /* Promise: a review waits for its own questions only, and a plugin that has left is asked nothing
- * more. */
+ * more, but refuses what it was still to be asked about if it must agree. */
 
 #include "bus/bus-plugins.h"
 
@@ -14,7 +14,8 @@
 struct _VmsanBusPlugins
 {
   VmsanBus *bus;
-  GPtrArray *plugins; /* VmsanBusPlugin, in the order in which they are asked */
+  GPtrArray *plugins;    /* VmsanBusPlugin, in the order in which they are asked */
+  GPtrArray *unanswered; /* of bus-plugin.c; may outlive this */
 };
 
 static VmsanBusPlugin *
@@ -51,6 +52,14 @@ is_wanted (gpointer data, VmsanHook hook)
   return FALSE;
 }
 
+/* Whoever unregisters has done with it, but who is needed does not agree by dying. */
+static gboolean
+has_a_say (const VmsanBusPlugin *plugin, VmsanHook hook)
+{
+  return vmsan_bus_plugin_is_asked_at (plugin, hook) &&
+         (plugin->registered || (plugin->left_bus && !plugin->fail_open));
+}
+
 static void ask_next (GTask *task);
 
 static void
@@ -76,9 +85,10 @@ ask_next (GTask *task)
     {
       VmsanBusPlugin *plugin = get_plugin (asking->left, asking->index++);
 
-      if (!plugin->registered || !vmsan_bus_plugin_is_asked_at (plugin, asking->review->hook))
+      if (!has_a_say (plugin, asking->review->hook))
         continue;
-      vmsan_bus_plugin_ask_async (plugin, asking->plugins->bus->connection, asking->review,
+      vmsan_bus_plugin_ask_async (plugin, asking->plugins->bus->connection,
+                                  asking->plugins->unanswered, asking->review,
                                   g_task_get_cancellable (task), on_asked,
                                   g_steal_pointer (&owned));
       return;
@@ -127,6 +137,7 @@ vmsan_bus_plugins_new (VmsanBus *bus)
 
   self->bus = bus;
   self->plugins = g_ptr_array_new_with_free_func ((GDestroyNotify) vmsan_bus_plugin_unref);
+  self->unanswered = g_ptr_array_new ();
   vmsan_vm_manager_set_reviewer (bus->manager, &reviewer, self);
   return self;
 }
@@ -136,6 +147,7 @@ vmsan_bus_plugins_free (VmsanBusPlugins *self)
 {
   vmsan_vm_manager_set_reviewer (self->bus->manager, NULL, NULL);
   g_ptr_array_unref (self->plugins);
+  g_ptr_array_unref (self->unanswered);
   g_free (self);
 }
 
@@ -201,6 +213,7 @@ on_gone (GCancellable *gone, gpointer user_data)
 
   g_message ("Plugin “%s” of uid %u left the bus and is asked no more", departure->plugin->name,
              departure->plugin->uid);
+  departure->plugin->left_bus = TRUE;
   unregister (departure->plugins, departure->plugin);
   return G_SOURCE_REMOVE;
 }

@@ -546,6 +546,133 @@ def test_a_machine_that_ends_while_a_plugin_is_asked_is_cleaned_up_at_once(world
         assert listener.wait_signal("AfterStop")[1] == os.path.basename(path)
 
 
+@pytest.mark.parametrize("fail_open", [True, False])
+def test_a_plugin_that_never_answers_uses_up_no_replies(world, peer, users, fail_open):
+    """The bus lets a connection wait for 128 replies, and polkit's are among them."""
+    path = world.create(world.alice)
+
+    def ask():
+        if fail_open:
+            set_policy(world.alice, path, network_policy="allow-all")
+            return None
+        with pytest.raises(BusError) as refused:
+            set_policy(world.alice, path, network_policy="allow-all")
+        assert refused.value.name == VETOED
+        return refused.value.message
+
+    with Plugin(peer, lambda hook, event: None, path="/test/A") as stuck, \
+            Plugin(peer, path="/test/B") as healthy:
+        stuck.register("stuck", ["BeforeNetworkPolicyChange"], deadline_ms=100,
+                       fail_open=fail_open)
+        healthy.register("healthy", ["BeforeCreate", "BeforeNetworkPolicyChange"])
+        messages = [ask() for _ in range(140)]
+        assert len(stuck.asked) == 8
+        found = {p["name"]: (p["questions"], p["failures"]) for p in list_plugins(peer)}
+        assert found["stuck"] == (8, 140)
+        if fail_open:
+            assert found["healthy"] == (140, 0)
+        else:
+            told = "“stuck” has not answered 8 questions yet"
+            assert [told in message for message in messages] == [False] * 8 + [True] * 132
+        # polkit is asked about this one, and the other plugin, too.
+        world.create(users["erin"])
+        assert healthy.hooks()[-1] == "BeforeCreate"
+        # To register again does not help.
+        stuck.unregister()
+        stuck.register("again", ["BeforeNetworkPolicyChange"], deadline_ms=100,
+                       fail_open=fail_open)
+        ask()
+        assert len(stuck.asked) == 8
+        # A late answer changes nothing but makes room.
+        stuck.held.pop().return_value(GLib.Variant("(a{sv})", (veto("too late"),)))
+        ask()
+        stuck.wait_asked(9)
+        ask()
+        assert len(stuck.asked) == 9
+        stuck.release()
+        stuck.answer = lambda hook, event: AGREE
+        set_policy(world.alice, path, network_policy="deny-all")
+        assert len(stuck.asked) == 10
+
+
+def test_nobody_gets_past_a_plugin_by_keeping_it_busy(world, peer):
+    def hold_unless_second(hook, event):
+        return AGREE if event["name"].startswith("b") else None
+
+    with Plugin(peer, hold_unless_second, path="/test/A") as first, \
+            Plugin(peer, lambda hook, event: None, path="/test/B") as second, \
+            Plugin(peer, path="/test/C") as third:
+        for plugin, name, hook in [(first, "first", "BeforeCreate"),
+                                   (second, "second", "BeforeCreate"),
+                                   (third, "third", "BeforeNetworkPolicyChange")]:
+            plugin.register(name, [hook], deadline_ms=60000, fail_open=True)
+        # The ninth is not let through, though the plugin may fail.
+        pending = [start_create(world.alice, name=f"b{n}") for n in range(8)]
+        second.wait_asked(8)
+        with pytest.raises(BusError) as refused:
+            world.create(world.alice, name="b8")
+        assert refused.value.name == "org.vmsan.Error.LimitExceeded"
+        assert "“second”" in refused.value.message and " 8 " in refused.value.message
+        pending += [start_create(world.alice, name=f"a{n}") for n in range(8)]
+        wait_until(lambda: len(first.held) == 8, what="questions to the first")
+        # Sixteen are all that a user may have, whoever asks.
+        for caller in (world.alice, world.root):
+            with pytest.raises(BusError) as refused:
+                set_policy(caller, world.idle_vm, network_policy="deny-all")
+            assert refused.value.name == "org.vmsan.Error.LimitExceeded"
+            assert "“third”" in refused.value.message and " 16 " in refused.value.message
+        assert third.asked == []
+        assert all(p["failures"] == 0 for p in list_plugins(peer))
+        first.release()
+        second.answer = lambda hook, event: AGREE
+        second.release()
+        made = 0
+        for one in pending:
+            try:
+                world.scratch.append(one.result()[0])
+                made += 1
+            except BusError as error:
+                assert error.name == "org.vmsan.Error.LimitExceeded"
+        assert made >= 8
+        set_policy(world.alice, world.scratch[-1], network_policy="deny-all")
+        assert len(third.asked) == 1
+
+
+def test_a_needed_plugin_that_leaves_before_it_is_asked_has_not_agreed(world, peer, connect):
+    with Plugin(peer, lambda hook, event: None, path="/test/A") as slow:
+        slow.register("slow", ["BeforeCreate"], deadline_ms=60000)
+        for values, refuses in [({"fail_open": True}, False), ({}, True)]:
+            other = connect("root")
+            plugin = Plugin(other, path="/test/B")
+            plugin.register("mortal", ["BeforeCreate"], priority=1, **values)
+            pending = start_create(world.alice)
+            wait_until(lambda: slow.held, what="the question to the slow one")
+            other.close()
+            wait_until(lambda: len(list_plugins(peer)) == 1, what="the end of the registration")
+            slow.release()
+            if refuses:
+                with pytest.raises(BusError) as refused:
+                    pending.result()
+                assert refused.value.name == VETOED
+                assert "“mortal” must agree" in refused.value.message
+            else:
+                world.scratch.append(pending.result()[0])
+            assert plugin.asked == []
+
+
+def test_a_needed_plugin_that_unregisters_before_it_is_asked_is_done(world, peer):
+    with Plugin(peer, lambda hook, event: None, path="/test/A") as slow, \
+            Plugin(peer, path="/test/B") as leaving:
+        slow.register("slow", ["BeforeCreate"], deadline_ms=60000)
+        leaving.register("leaving", ["BeforeCreate"], priority=1)
+        pending = start_create(world.alice)
+        slow.wait_asked()
+        leaving.unregister()
+        slow.release()
+        world.scratch.append(pending.result()[0])
+        assert leaving.asked == []
+
+
 # ---- Registration
 
 
