@@ -556,3 +556,22 @@ net_world_reach (NetWorld *self, int type, const char *address, guint16 port, gu
   return send (fd, "x", 1, 0) == 1 && wait_for (fd, POLLIN, timeout_ms) &&
          recv (fd, &byte, 1, 0) == 1 && byte == 'x';
 }
+
+socklen_t
+net_world_fill_address (struct sockaddr_storage *address, const char *text, guint16 port)
+{
+  struct sockaddr_in *v4 = (struct sockaddr_in *) address;
+  struct sockaddr_in6 *v6 = (struct sockaddr_in6 *) address;
+
+  memset (address, 0, sizeof *address);
+  if (inet_pton (AF_INET, text, &v4->sin_addr) == 1)
+    {
+      v4->sin_family = AF_INET;
+      v4->sin_port = htons (port);
+      return sizeof *v4;
+    }
+  g_assert_cmpint (inet_pton (AF_INET6, text, &v6->sin6_addr), ==, 1);
+  v6->sin6_family = AF_INET6;
+  v6->sin6_port = htons (port);
+  return sizeof *v6;
+}

@@ -12,6 +12,8 @@
 #include "net/net-namespace.h"
 #include "net/net-netlink.h"
 
+#include <sys/socket.h>
+
 #define NET_WORLD_HOST4   "203.0.113.2"
 #define NET_WORLD_ROUTER4 "203.0.113.1"
 #define NET_WORLD_FAR4    "198.51.100.1"
@@ -68,3 +70,6 @@ char *net_world_read_proc (int namespace_fd, const char *name);
 
 /* Writes a setting; @path from the root. */
 void net_world_write (const char *path, const char *value);
+
+/* Of either family, as @text has it. Returns the size of the address. */
+socklen_t net_world_fill_address (struct sockaddr_storage *address, const char *text, guint16 port);

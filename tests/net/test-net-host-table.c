@@ -34,25 +34,6 @@ run_nft (const char *commands)
 
 /* ---- Sockets of the host ------------------------------------------------------------------- */
 
-static socklen_t
-fill_address (struct sockaddr_storage *address, const char *text, guint16 port)
-{
-  struct sockaddr_in *v4 = (struct sockaddr_in *) address;
-  struct sockaddr_in6 *v6 = (struct sockaddr_in6 *) address;
-
-  memset (address, 0, sizeof *address);
-  if (inet_pton (AF_INET, text, &v4->sin_addr) == 1)
-    {
-      v4->sin_family = AF_INET;
-      v4->sin_port = htons (port);
-      return sizeof *v4;
-    }
-  g_assert_cmpint (inet_pton (AF_INET6, text, &v6->sin6_addr), ==, 1);
-  v6->sin6_family = AF_INET6;
-  v6->sin6_port = htons (port);
-  return sizeof *v6;
-}
-
 static int
 open_socket (int protocol, const char *address)
 {
@@ -69,7 +50,7 @@ reach_from_host (int protocol, const char *address, guint16 port, guint timeout_
 {
   vmsan_autofd int fd = open_socket (protocol, address);
   struct sockaddr_storage to;
-  socklen_t size = fill_address (&to, address, port);
+  socklen_t size = net_world_fill_address (&to, address, port);
   struct pollfd poll_fd = { fd, protocol == TCP ? POLLOUT : POLLIN, 0 };
   int code = 0;
   socklen_t code_size = sizeof code;
@@ -88,7 +69,7 @@ listen_on_host (int protocol, const char *address, guint16 port)
 {
   int fd = open_socket (protocol, address);
   struct sockaddr_storage at;
-  socklen_t size = fill_address (&at, address, port);
+  socklen_t size = net_world_fill_address (&at, address, port);
 
   g_assert_cmpint (bind (fd, (struct sockaddr *) &at, size), ==, 0);
   if (protocol == TCP)

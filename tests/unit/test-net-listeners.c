@@ -21,30 +21,11 @@ typedef struct
   gboolean v6only;
 } Program;
 
-static socklen_t
-fill (struct sockaddr_storage *at, const char *address, guint16 port)
-{
-  struct sockaddr_in *v4 = (struct sockaddr_in *) at;
-  struct sockaddr_in6 *v6 = (struct sockaddr_in6 *) at;
-
-  memset (at, 0, sizeof *at);
-  if (inet_pton (AF_INET, address, &v4->sin_addr) == 1)
-    {
-      v4->sin_family = AF_INET;
-      v4->sin_port = htons (port);
-      return sizeof *v4;
-    }
-  g_assert_cmpint (inet_pton (AF_INET6, address, &v6->sin6_addr), ==, 1);
-  v6->sin6_family = AF_INET6;
-  v6->sin6_port = htons (port);
-  return sizeof *v6;
-}
-
 static int
 start_program (const Program *program)
 {
   struct sockaddr_storage at;
-  socklen_t size = fill (&at, program->address, PORT);
+  socklen_t size = net_world_fill_address (&at, program->address, PORT);
   int fd = socket (at.ss_family, program->type | SOCK_CLOEXEC, 0);
   int v6only = program->v6only;
   int on = 1;
@@ -147,7 +128,7 @@ test_of_sockets_with_a_peer_those_of_udp_are_in_the_way (void)
   vmsan_autofd int datagrams = start_program (&udp);
   vmsan_autofd int accepted = -1;
   struct sockaddr_storage to;
-  socklen_t size = fill (&to, "127.0.0.1", PORT);
+  socklen_t size = net_world_fill_address (&to, "127.0.0.1", PORT);
 
   g_assert_cmpint (connect (client, (struct sockaddr *) &to, size), ==, 0);
   accepted = accept4 (listener, NULL, NULL, SOCK_CLOEXEC);
@@ -156,7 +137,7 @@ test_of_sockets_with_a_peer_those_of_udp_are_in_the_way (void)
   g_assert_true (is_free ("127.0.0.1:8080:80/tcp", NULL));
 
   g_assert_false (is_free ("127.0.0.1:8080:80/udp", NULL));
-  fill (&to, "127.0.0.1", PORT + 1);
+  net_world_fill_address (&to, "127.0.0.1", PORT + 1);
   g_assert_cmpint (connect (datagrams, (struct sockaddr *) &to, size), ==, 0);
   g_assert_false (is_free ("127.0.0.1:8080:80/udp", NULL));
 }
