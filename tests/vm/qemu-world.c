@@ -5,7 +5,6 @@
 #include "storage/disk.h"
 #include "storage/kernel-unpack.h"
 #include "sys/console-log.h"
-#include "sys/error.h"
 #include "sys/fd.h"
 #include "vm/agent-control.h"
 #include "vm/agent-exec.h"
@@ -16,6 +15,7 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -363,4 +363,58 @@ machine_read_console (Machine *self)
 
   g_assert_no_error (error);
   return text;
+}
+
+/* ---- What tests expect ----------------------------------------------------------------------- */
+
+void
+machine_assert_spawns (Machine *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  machine_spawn (self, NULL, &error);
+  g_assert_no_error (error);
+}
+
+GObject *
+machine_assert_starts (Machine *self)
+{
+  g_autoptr (GError) error = NULL;
+  GObject *control;
+
+  machine_assert_spawns (self);
+  control = machine_start (self, &error);
+  if (error != NULL)
+    {
+      g_autofree char *console = machine_read_console (self);
+
+      g_test_message ("console: %s", console);
+    }
+  g_assert_no_error (error);
+  return control;
+}
+
+void
+machine_assert_cgroup_is_empty (Machine *self)
+{
+  guint n;
+  const int *fds = vmsan_cgroup_get_procs_fds (self->spec.cgroup, &n);
+  g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", fds[0]);
+  g_autofree char *procs_path = g_file_read_link (path, NULL);
+  g_autofree char *procs = NULL;
+
+  g_assert_true (g_file_get_contents (procs_path, &procs, NULL, NULL));
+  g_assert_cmpstr (procs, ==, "");
+}
+
+void
+machine_assert_no_spawn (Machine *self, VmsanError code, const char *words)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (machine_spawn (self, NULL, &error));
+  g_assert_error (error, VMSAN_ERROR, (int) code);
+  g_test_message ("%s", error->message);
+  g_assert_nonnull (strstr (error->message, words));
+  machine_assert_cgroup_is_empty (self);
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "storage/content-store.h"
+#include "sys/error.h"
 #include "vmm/vmm.h"
 
 typedef struct
@@ -61,6 +62,16 @@ pid_t machine_get_qemu (Machine *self);
 
 /* The whole console log. */
 char *machine_read_console (Machine *self);
+
+/* The test fails when it does not; with the console, where the guest does not come up. */
+void machine_assert_spawns (Machine *self);
+GObject *machine_assert_starts (Machine *self);
+
+/* It must fail with @code and a message that has @words, and leave no process. */
+void machine_assert_no_spawn (Machine *self, VmsanError code, const char *words);
+
+/* No process is in its control group. */
+void machine_assert_cgroup_is_empty (Machine *self);
 
 /* For calls of the test's own. */
 void on_result (GObject *source, GAsyncResult *result, gpointer user_data);

@@ -37,33 +37,6 @@ tear_down (Fixture *fixture, gconstpointer user_data)
   vmsan_managed_root_delete (world->root, "disk-0", NULL);
 }
 
-static void
-spawn (Machine *machine)
-{
-  g_autoptr (GError) error = NULL;
-
-  machine_spawn (machine, NULL, &error);
-  g_assert_no_error (error);
-}
-
-static GObject *
-start (Machine *machine)
-{
-  g_autoptr (GError) error = NULL;
-  GObject *control;
-
-  spawn (machine);
-  control = machine_start (machine, &error);
-  if (error != NULL)
-    {
-      g_autofree char *console = machine_read_console (machine);
-
-      g_test_message ("console: %s", console);
-    }
-  g_assert_no_error (error);
-  return control;
-}
-
 /* ---- /proc --------------------------------------------------------------------------------- */
 
 /* The value of a line of /proc/PID/status. */
@@ -230,7 +203,7 @@ test_life (Fixture *fixture, gconstpointer user_data)
   g_autofree char *reason = NULL;
 
   machine->spec.vcpus = 2;
-  control = start (machine);
+  control = machine_assert_starts (machine);
   output =
       machine_run (machine,
                    "cat /sys/class/misc/hw_random/rng_current; grep -c ^processor /proc/cpuinfo",
@@ -260,7 +233,7 @@ test_elf_kernel (Fixture *fixture, gconstpointer user_data)
       vmsan_content_store_open_elf (world->kernels, world->kernel->id, &error);
   g_assert_no_error (error);
   machine->spec.kernel_is_elf = TRUE;
-  control = start (machine);
+  control = machine_assert_starts (machine);
   output = machine_run (machine, "uname -r", &error);
   g_assert_no_error (error);
   g_assert_cmpstr (output, ==, expected);
@@ -273,7 +246,7 @@ test_confinement (Fixture *fixture, gconstpointer user_data)
   g_autoptr (GError) error = NULL;
   pid_t supervisor, qemu;
 
-  spawn (machine);
+  machine_assert_spawns (machine);
   machine_boot (machine, &error);
   g_assert_no_error (error);
   supervisor = vmsan_process_get_pid (vmsan_monitor_get_process (machine->monitor));
@@ -292,7 +265,7 @@ test_killed (Fixture *fixture, gconstpointer user_data)
   g_autoptr (GError) error = NULL;
   g_autofree char *reason = NULL;
 
-  spawn (machine);
+  machine_assert_spawns (machine);
   machine_boot (machine, &error);
   g_assert_no_error (error);
   g_assert_cmpint (kill (machine_get_qemu (machine), SIGKILL), ==, 0);
@@ -310,7 +283,7 @@ test_supervisor_killed (Fixture *fixture, gconstpointer user_data)
   g_autofree char *reason = NULL;
   pid_t qemu;
 
-  spawn (machine);
+  machine_assert_spawns (machine);
   machine_boot (machine, &error);
   g_assert_no_error (error);
   qemu = machine_get_qemu (machine);
@@ -324,7 +297,7 @@ static void
 test_guest_crash (Fixture *fixture, gconstpointer user_data)
 {
   Machine *machine = fixture->machine;
-  g_autoptr (GObject) control = start (machine);
+  g_autoptr (GObject) control = machine_assert_starts (machine);
   g_autofree char *output = machine_run (machine, "echo c > /proc/sysrq-trigger", NULL);
   g_autofree char *reason = machine_wait_for_end (machine);
 
@@ -345,7 +318,7 @@ test_console (Fixture *fixture, gconstpointer user_data)
   struct stat st;
 
   machine->spec.console_max_bytes = 16 << 10;
-  control = start (machine);
+  control = machine_assert_starts (machine);
   output = machine_run (
       machine,
       "i=0; while [ $i -lt 2048 ]; do echo 'a line of thirty-two characters' > /dev/console;"
@@ -369,7 +342,7 @@ static void
 test_pause (Fixture *fixture, gconstpointer user_data)
 {
   Machine *machine = fixture->machine;
-  g_autoptr (GObject) control = start (machine);
+  g_autoptr (GObject) control = machine_assert_starts (machine);
   g_autoptr (GError) error = NULL;
   g_autofree char *output = NULL;
 
@@ -404,7 +377,7 @@ static void
 test_power_button (Fixture *fixture, gconstpointer user_data)
 {
   Machine *machine = fixture->machine;
-  g_autoptr (GObject) control = start (machine);
+  g_autoptr (GObject) control = machine_assert_starts (machine);
   guint presses = g_timeout_add (100, press, machine->monitor);
   g_autoptr (GError) error = NULL;
   g_autofree char *output = machine_run (machine, "head -c 24 /dev/input/event0 | wc -c", &error);
@@ -422,7 +395,7 @@ static void
 test_adopted (Fixture *fixture, gconstpointer user_data)
 {
   Machine *machine = fixture->machine;
-  g_autoptr (GObject) control = start (machine);
+  g_autoptr (GObject) control = machine_assert_starts (machine);
   VmsanProcess *process = g_object_ref (vmsan_monitor_get_process (machine->monitor));
   g_autofree char *self_path = g_file_read_link ("/proc/self/exe", NULL);
   g_autofree char *value =
@@ -593,31 +566,6 @@ test_parallel (void)
 }
 
 static void
-assert_cgroup_is_empty (Machine *machine)
-{
-  guint n;
-  const int *fds = vmsan_cgroup_get_procs_fds (machine->spec.cgroup, &n);
-  g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", fds[0]);
-  g_autofree char *procs_path = g_file_read_link (path, NULL);
-  g_autofree char *procs = NULL;
-
-  g_assert_true (g_file_get_contents (procs_path, &procs, NULL, NULL));
-  g_assert_cmpstr (procs, ==, "");
-}
-
-static void
-expect_no_spawn (Machine *machine, VmsanError code, const char *words)
-{
-  g_autoptr (GError) error = NULL;
-
-  g_assert_false (machine_spawn (machine, NULL, &error));
-  g_assert_error (error, VMSAN_ERROR, (int) code);
-  g_test_message ("%s", error->message);
-  g_assert_nonnull (strstr (error->message, words));
-  assert_cgroup_is_empty (machine);
-}
-
-static void
 test_failures (Fixture *fixture, gconstpointer user_data)
 {
   Machine *machine = fixture->machine;
@@ -631,29 +579,29 @@ test_failures (Fixture *fixture, gconstpointer user_data)
   VmsanVmm *vmm = world->vmm;
 
   world->vmm = no_qemu;
-  expect_no_spawn (machine, VMSAN_ERROR_UNAVAILABLE, "qemu-system-x86");
+  machine_assert_no_spawn (machine, VMSAN_ERROR_UNAVAILABLE, "qemu-system-x86");
   world->vmm = no_supervisor;
-  expect_no_spawn (machine, VMSAN_ERROR_NOT_FOUND, "/nonexistent/vmsan-supervisor");
+  machine_assert_no_spawn (machine, VMSAN_ERROR_NOT_FOUND, "/nonexistent/vmsan-supervisor");
   world->vmm = vmm;
 
   machine->spec.runtime_dir = long_dir;
-  expect_no_spawn (machine, VMSAN_ERROR_FAILED, "107 bytes");
+  machine_assert_no_spawn (machine, VMSAN_ERROR_FAILED, "107 bytes");
   machine->spec = good;
   machine->spec.id = "a,b";
-  expect_no_spawn (machine, VMSAN_ERROR_INVALID_ARGUMENT, "id");
+  machine_assert_no_spawn (machine, VMSAN_ERROR_INVALID_ARGUMENT, "id");
   machine->spec = good;
   machine->spec.image_fd = good.disk_fd;
-  expect_no_spawn (machine, VMSAN_ERROR_INVALID_ARGUMENT, "read");
+  machine_assert_no_spawn (machine, VMSAN_ERROR_INVALID_ARGUMENT, "read");
   machine->spec = good;
   machine->spec.kernel_fd = open (secret, O_RDWR | O_CREAT | O_CLOEXEC, 0400);
-  expect_no_spawn (machine, VMSAN_ERROR_FAILED, "444");
+  machine_assert_no_spawn (machine, VMSAN_ERROR_FAILED, "444");
   close (machine->spec.kernel_fd);
   machine->spec = good;
 
   g_cancellable_cancel (cancelled);
   g_assert_false (machine_spawn (machine, cancelled, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  assert_cgroup_is_empty (machine);
+  machine_assert_cgroup_is_empty (machine);
 }
 
 /* QEMU refuses a kernel that is none: boot fails at once, and QEMU's words are kept. */
@@ -667,7 +615,7 @@ test_bad_kernel (Fixture *fixture, gconstpointer user_data)
   int kernel_fd = machine->spec.kernel_fd;
 
   machine->spec.kernel_fd = open ("/etc/os-release", O_RDONLY | O_CLOEXEC);
-  spawn (machine);
+  machine_assert_spawns (machine);
   g_assert_false (machine_boot (machine, &error));
   g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_VMM_FAILED);
   reason = machine_wait_for_end (machine);

@@ -91,58 +91,6 @@ tear_down (Fixture *fixture, gconstpointer user_data)
   vmsan_managed_root_delete (world->root, "disk-0", NULL);
 }
 
-static void
-spawn (Machine *machine)
-{
-  g_autoptr (GError) error = NULL;
-
-  machine_spawn (machine, NULL, &error);
-  g_assert_no_error (error);
-}
-
-static GObject *
-start (Machine *machine)
-{
-  g_autoptr (GError) error = NULL;
-  GObject *control;
-
-  spawn (machine);
-  control = machine_start (machine, &error);
-  if (error != NULL)
-    {
-      g_autofree char *console = machine_read_console (machine);
-
-      g_test_message ("console: %s", console);
-    }
-  g_assert_no_error (error);
-  return control;
-}
-
-static void
-assert_cgroup_is_empty (Machine *machine)
-{
-  guint n;
-  const int *fds = vmsan_cgroup_get_procs_fds (machine->spec.cgroup, &n);
-  g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", fds[0]);
-  g_autofree char *procs_path = g_file_read_link (path, NULL);
-  g_autofree char *procs = NULL;
-
-  g_assert_true (g_file_get_contents (procs_path, &procs, NULL, NULL));
-  g_assert_cmpstr (procs, ==, "");
-}
-
-static void
-expect_no_spawn (Machine *machine, VmsanError code, const char *words)
-{
-  g_autoptr (GError) error = NULL;
-
-  g_assert_false (machine_spawn (machine, NULL, &error));
-  g_assert_error (error, VMSAN_ERROR, (int) code);
-  g_test_message ("%s", error->message);
-  g_assert_nonnull (strstr (error->message, words));
-  assert_cgroup_is_empty (machine);
-}
-
 /* Firecracker itself: the last descendant of the supervisor. */
 static pid_t
 get_firecracker (Machine *machine)
@@ -197,7 +145,7 @@ static void
 test_life (Fixture *fixture, gconstpointer user_data)
 {
   Machine *machine = fixture->machine;
-  g_autoptr (GObject) control = start (machine);
+  g_autoptr (GObject) control = machine_assert_starts (machine);
   g_autoptr (GError) error = NULL;
   g_autofree char *output = machine_run (machine, "echo from inside", &error);
   g_autofree char *reason = NULL;
@@ -216,7 +164,7 @@ static void
 test_deaf_guest (Fixture *fixture, gconstpointer user_data)
 {
   Machine *machine = fixture->machine;
-  g_autoptr (GObject) control = start (machine);
+  g_autoptr (GObject) control = machine_assert_starts (machine);
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -233,7 +181,7 @@ test_confinement (Fixture *fixture, gconstpointer user_data)
 {
   static const char *const namespaces[] = { "mnt", "pid", "net", "ipc", "uts" };
   Machine *machine = fixture->machine;
-  g_autoptr (GObject) control = start (machine);
+  g_autoptr (GObject) control = machine_assert_starts (machine);
   pid_t firecracker = get_firecracker (machine);
   pid_t supervisor = vmsan_process_get_pid (vmsan_monitor_get_process (machine->monitor));
   const pid_t pids[] = { firecracker, supervisor };
@@ -272,7 +220,7 @@ static void
 test_run_is_bounded (Fixture *fixture, gconstpointer user_data)
 {
   Machine *machine = fixture->machine;
-  g_autoptr (GObject) control = start (machine);
+  g_autoptr (GObject) control = machine_assert_starts (machine);
   vmsan_autofd int run_fd = open_run (machine);
   g_autofree char *path = g_strdup_printf ("/proc/%d/root/run", get_firecracker (machine));
   struct stat st, seen, host;
@@ -304,7 +252,7 @@ test_only_the_disk_changes_its_owner (Fixture *fixture, gconstpointer user_data)
   Machine *machine = fixture->machine;
   struct stat st;
 
-  spawn (machine);
+  machine_assert_spawns (machine);
   g_assert_no_errno (fstat (machine->spec.image_fd, &st));
   g_assert_cmpuint (st.st_uid, ==, 0);
   g_assert_no_errno (fstat (machine->spec.kernel_fd, &st));
@@ -345,7 +293,7 @@ test_network (Fixture *fixture, gconstpointer user_data)
   g_assert_no_error (error);
   machine->spec.namespace_fd = namespace_fd;
   machine->spec.mac = "02:76:6d:73:00:02";
-  control = start (machine);
+  control = machine_assert_starts (machine);
   path = g_strdup_printf ("/proc/%d/ns/net", get_firecracker (machine));
   g_assert_no_errno (stat (path, &theirs));
   g_assert_no_errno (fstat (namespace_fd, &ours));
@@ -357,7 +305,7 @@ static void
 test_pause (Fixture *fixture, gconstpointer user_data)
 {
   Machine *machine = fixture->machine;
-  g_autoptr (GObject) control = start (machine);
+  g_autoptr (GObject) control = machine_assert_starts (machine);
   g_autoptr (GError) error = NULL;
   g_autofree char *output = NULL;
 
@@ -379,7 +327,7 @@ test_a_release_that_loses_its_guest_is_not_paused (Fixture *fixture, gconstpoint
   g_autofree char *output = NULL;
 
   order (machine, "version 1.16.1\n");
-  control = start (machine);
+  control = machine_assert_starts (machine);
   g_assert_false (machine_pause (machine, TRUE, &error));
   g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_NOT_SUPPORTED);
   output = machine_run (machine, "echo on", NULL);
@@ -401,7 +349,7 @@ test_every_release (Fixture *fixture, gconstpointer user_data)
       g_autofree char *output = NULL;
 
       order (machine, orders);
-      control = start (machine);
+      control = machine_assert_starts (machine);
       output = machine_run (machine, "echo on", NULL);
       g_assert_cmpstr (output, ==, "on\n");
       g_clear_object (&control);
@@ -414,7 +362,7 @@ static void
 test_an_older_release_is_refused (Fixture *fixture, gconstpointer user_data)
 {
   order (fixture->machine, "answer GET /version 200 {\"firecracker_version\":\"1.9.1\"}\n");
-  expect_no_spawn (fixture->machine, VMSAN_ERROR_NOT_SUPPORTED, "1.9.1");
+  machine_assert_no_spawn (fixture->machine, VMSAN_ERROR_NOT_SUPPORTED, "1.9.1");
 }
 
 /* ---- Faults -------------------------------------------------------------------------------- */
@@ -433,7 +381,7 @@ test_a_refusal_is_told_and_leaves_nothing (Fixture *fixture, gconstpointer user_
       g_autofree char *words = g_strdup_printf ("not today %u", i);
 
       order (fixture->machine, orders);
-      expect_no_spawn (fixture->machine, VMSAN_ERROR_VMM_FAILED, words);
+      machine_assert_no_spawn (fixture->machine, VMSAN_ERROR_VMM_FAILED, words);
     }
 }
 
@@ -447,7 +395,8 @@ test_a_death_is_told_and_leaves_nothing (Fixture *fixture, gconstpointer user_da
       g_autofree char *orders = g_strdup_printf ("die %s 148\n", calls[i]);
 
       order (fixture->machine, orders);
-      expect_no_spawn (fixture->machine, VMSAN_ERROR_VMM_FAILED, "Firecracker ended before");
+      machine_assert_no_spawn (fixture->machine, VMSAN_ERROR_VMM_FAILED,
+                               "Firecracker ended before");
     }
 }
 
@@ -459,7 +408,7 @@ test_a_death_at_the_start_is_told (Fixture *fixture, gconstpointer user_data)
   g_autofree char *reason = NULL;
 
   order (machine, "die PUT /actions 148\n");
-  spawn (machine);
+  machine_assert_spawns (machine);
   g_assert_false (machine_boot (machine, &error));
   g_assert_error (error, VMSAN_ERROR, VMSAN_ERROR_VMM_FAILED);
   reason = machine_wait_for_end (machine);
@@ -472,13 +421,13 @@ static void
 test_a_kill_is_told (Fixture *fixture, gconstpointer user_data)
 {
   Machine *machine = fixture->machine;
-  g_autoptr (GObject) control = start (machine);
+  g_autoptr (GObject) control = machine_assert_starts (machine);
   g_autofree char *reason = NULL;
 
   g_assert_no_errno (kill (get_firecracker (machine), SIGKILL));
   reason = machine_wait_for_end (machine);
   g_assert_nonnull (strstr (reason, "killed by signal 9"));
-  assert_cgroup_is_empty (machine);
+  machine_assert_cgroup_is_empty (machine);
 }
 
 static void
@@ -497,20 +446,20 @@ test_what_cannot_be_run_is_refused_first (Fixture *fixture, gconstpointer user_d
   VmsanVmm *vmm = world->vmm;
 
   world->vmm = nowhere;
-  expect_no_spawn (machine, VMSAN_ERROR_UNAVAILABLE, "/nonexistent, /neither");
+  machine_assert_no_spawn (machine, VMSAN_ERROR_UNAVAILABLE, "/nonexistent, /neither");
   world->vmm = no_kvm;
-  expect_no_spawn (machine, VMSAN_ERROR_UNAVAILABLE, "KVM");
+  machine_assert_no_spawn (machine, VMSAN_ERROR_UNAVAILABLE, "KVM");
   world->vmm = vmm;
   machine->spec.kernel_is_elf = FALSE;
-  expect_no_spawn (machine, VMSAN_ERROR_NOT_SUPPORTED, "vmlinux");
+  machine_assert_no_spawn (machine, VMSAN_ERROR_NOT_SUPPORTED, "vmlinux");
   machine->spec = good;
   machine->spec.image_fd = open (secret, O_RDWR | O_CREAT | O_CLOEXEC, 0400);
-  expect_no_spawn (machine, VMSAN_ERROR_FAILED, "444");
+  machine_assert_no_spawn (machine, VMSAN_ERROR_FAILED, "444");
   close (machine->spec.image_fd);
   machine->spec = good;
   /* a disk with another name may be somebody else's, too */
   g_assert_no_errno (link (disk, second));
-  expect_no_spawn (machine, VMSAN_ERROR_FAILED, "no file of its own");
+  machine_assert_no_spawn (machine, VMSAN_ERROR_FAILED, "no file of its own");
   g_assert_no_errno (unlink (second));
 }
 
@@ -520,7 +469,7 @@ static void
 test_it_is_adopted (Fixture *fixture, gconstpointer user_data)
 {
   Machine *machine = fixture->machine;
-  g_autoptr (GObject) control = start (machine);
+  g_autoptr (GObject) control = machine_assert_starts (machine);
   g_autoptr (VmsanProcess) process = g_object_ref (vmsan_monitor_get_process (machine->monitor));
   g_autoptr (GError) error = NULL;
   g_autofree char *output = NULL;
@@ -543,7 +492,7 @@ static void
 test_a_socket_that_was_exchanged_is_refused (Fixture *fixture, gconstpointer user_data)
 {
   Machine *machine = fixture->machine;
-  g_autoptr (GObject) control = start (machine);
+  g_autoptr (GObject) control = machine_assert_starts (machine);
   g_autoptr (VmsanProcess) process = g_object_ref (vmsan_monitor_get_process (machine->monitor));
   vmsan_autofd int run_fd = open_run (machine);
   g_autoptr (GError) error = NULL;
@@ -582,7 +531,7 @@ test_a_snapshot_goes_on_in_another_machine (Fixture *fixture, gconstpointer user
   parent_fd = open (parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   staging_fd = open (staging, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   machine->spec.snapshot_dir_fd = staging_fd;
-  control = start (machine);
+  control = machine_assert_starts (machine);
   machine_pause (machine, TRUE, &error);
   g_assert_no_error (error);
   vmsan_monitor_snapshot_async (machine->monitor, NULL, on_result, &result);
@@ -602,7 +551,7 @@ test_a_snapshot_goes_on_in_another_machine (Fixture *fixture, gconstpointer user
   clone = new_machine (1);
   clone->spec.state_fd = state_fd;
   clone->spec.memory_fd = memory_fd;
-  spawn (clone);
+  machine_assert_spawns (clone);
   /* The stand-in has no memory: its agent has to be told everything again. */
   cloned_control = machine_start (clone, &error);
   g_assert_no_error (error);
@@ -658,7 +607,7 @@ test_many_start_and_stop_at_once (Fixture *fixture, gconstpointer user_data)
       g_autofree char *disk = g_strdup_printf ("disk-%d", 1 + i);
       g_autofree char *reason = machine_wait_for_end (machines[i]);
 
-      assert_cgroup_is_empty (machines[i]);
+      machine_assert_cgroup_is_empty (machines[i]);
       g_object_unref (spawned[i]);
       g_object_unref (booted[i]);
       machine_free (machines[i]);
